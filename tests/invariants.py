@@ -132,7 +132,9 @@ def _books(
     if counted + unwritten < unharmed:
         return [f"ran {unharmed} times and counts {counted}; its log: {lines}"]
     is_clean = unharmed == len(own) and not any("its runner" in line for line in lines)
-    if is_clean and counted > len(own):
+    # A child that was killed right after it said that it starts has left nothing else of its run.
+    killed = sum("process was ended by signal 9" in line for line in lines)
+    if is_clean and counted > len(own) + killed:
         return [f"ran {len(own)} times and counts {counted}; its log: {lines}"]
     return []
 
