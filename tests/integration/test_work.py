@@ -252,6 +252,8 @@ def test_term_finishes_what_runs_and_frees_the_rest(
     one.told("STOPPING=1")
     free = "SELECT 1 FROM wp_actionscheduler_actions WHERE status = 'pending' AND claim_id = 0"
     until(lambda: len(query(store, free)) == 4, "four free ones")
+    # The worker answers in order: with this it has heard the stop, and claims no more.
+    one.states()
     one.open_gate()
     assert one.code() == 143
     assert store.counts() == {"complete": 2, "pending": 4}
