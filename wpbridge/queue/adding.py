@@ -110,7 +110,7 @@ class QueueAdding(QueueConnection):
         request = request_of(new, self._now())
         with self._turn() as parts:
             self._known(request.after)
-            made = parts.adding.key_made(request.key) if request.key else None
+            made = parts.keys.made([request.key]).get(request.key) if request.key else None
             if made is not None or not request.unique:
                 return made
             return parts.adding.same_as(request.action, self._unique_by)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wpbridge.store.rows.audit import Audit
     from wpbridge.store.rows.groups import Groups
     from wpbridge.store.rows.held_hooks import HeldHooks
+    from wpbridge.store.rows.idempotency import IdempotencyKeys
     from wpbridge.store.rows.inserts import Inserts
     from wpbridge.store.rows.options import Options
     from wpbridge.store.rows.results import Results
@@ -73,7 +74,8 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "known": ("reading.known_names", "Known", ("tables",)),
     "failed": ("reading.failed", "Failed", ("tables", "conditions", "reading", "edits")),
-    "adding": ("queueing.adding", "Adding", ("tables", "groups", "inserts", "waits")),
+    "keys": ("rows.idempotency", "IdempotencyKeys", ("tables",)),
+    "adding": ("queueing.adding", "Adding", ("tables", "groups", "inserts", "waits", "keys")),
     "jobs": ("queueing.jobs", "Jobs", ("tables", "adding", "groups", "inserts", "waits")),
     "edits": ("queueing.edits", "Edits", ("tables", "inserts", "writes", "zones", "waits")),
     "pauses": ("queueing.pauses", "Pauses", ("tables",)),
@@ -120,6 +122,7 @@ class OpenStore:
         bulk: Bulk
         known: Known
         failed: Failed
+        keys: IdempotencyKeys
         adding: Adding
         jobs: Jobs
         edits: Edits

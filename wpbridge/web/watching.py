@@ -15,7 +15,6 @@ LOOK_SECONDS: Final = 0.1
 """How often watched jobs are looked at; less often where a look takes long."""
 MOST_SECONDS: Final = 2.0
 """After a look that took long the next one comes no later than this."""
-MOST_WATCHERS: Final = 5_000
 
 
 class Watcher:

@@ -40,7 +40,7 @@ def standing(
     One that was canceled stands for nothing any more, nor does one that is gone, since the plugin
     deletes canceled ones at once; the ids of such, whose keys are to be forgotten, come second.
     """
-    made = parts.adding.keys_made([name(event) for event in events])
+    made = parts.keys.made([name(event) for event in events])
     ids = tuple(made.values())
     rows = {r.id: r for r in parts.reading.find(Query(ids=ids, limit=0))} if ids else {}
     found: dict[Event, Record] = {}

@@ -225,7 +225,7 @@ class Mover:
         parts.edits.forget_keys([*void, *void_copies])
         for event in copies - moved.keys():
             # Else the undo of the file would cancel what is the event's only place from now on.
-            parts.adding.pass_on(copy_key_of(event), key_of(event))
+            parts.keys.pass_on(copy_key_of(event), key_of(event))
         new = [event for event in events if likeness(event) not in there]
         added = iter(self._add(parts, new, key_of))
         return [None if likeness(event) in there else next(added) for event in events]

@@ -111,7 +111,7 @@ class PuttingBack:
         back: dict[ActionId, Event] = {}
         keyed: dict[ActionId, ActionId] = {}
         name = copy_key_of if from_file else key_of
-        firsts = parts.adding.keys_made([name(event) for event in events])
+        firsts = parts.keys.made([name(event) for event in events])
         for event in events:
             first = firsts.get(name(event))
             if first is None and from_file:

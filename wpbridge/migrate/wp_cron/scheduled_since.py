@@ -82,7 +82,7 @@ def scheduled(parts: OpenStore, bridged: Bridged, after: ActionId | None) -> lis
 def of_php(parts: OpenStore, bridged: Bridged, records: Collection[Record]) -> list[Record]:
     """Return those that PHP has scheduled: of just these hooks, without a key of wpbridge."""
     mine = [r for r in records if r.hook in bridged.hooks and r.group == bridged.group]
-    keyed = parts.adding.keyed(mine)
+    keyed = parts.keys.keyed(mine)
     return [record for record in mine if record.id not in keyed]
 
 

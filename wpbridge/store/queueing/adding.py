@@ -17,7 +17,6 @@ from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.portions import STATEMENT, escaped_size, text_size
-from wpbridge.store.records import Record
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.idempotency import IdempotencyKeys, hashed
 from wpbridge.store.rows.inserts import Inserts
@@ -25,7 +24,6 @@ from wpbridge.store.rows.waits import Waits
 from wpbridge.store.schema.charsets import to_text as php_text
 from wpbridge.store.schema.layout import TableNames
 from wpbridge.store.schema.text_columns import Place
-from wpbridge.store.structure.old_keys import old_mark
 from wpbridge.store.structure.tables import Tables
 
 UniqueBy: TypeAlias = Literal["auto", "group", "args"]
@@ -70,7 +68,14 @@ Beside: TypeAlias = Callable[[Connection, Sequence[Added]], None]
 class Adding:
     """Adds actions to one site's queue, in a transaction of its own or the caller's."""
 
-    def __init__(self, tables: Tables, groups: Groups, inserts: Inserts, waits: Waits) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        groups: Groups,
+        inserts: Inserts,
+        waits: Waits,
+        keys: IdempotencyKeys,
+    ) -> None:
         session, names, dialect, own = tables.session, tables.names, tables.dialect, tables.own
         self._session = session
         self._names = names
@@ -99,15 +104,7 @@ class Adding:
             f"SELECT scheduled_date_local FROM {names.actions} WHERE hook = :hook"
             " ORDER BY action_id LIMIT 1"
         )
-        self._keys = IdempotencyKeys(tables)
-        self._key_made = text(f"SELECT action_id FROM {names.keys} WHERE key_hash = :key")
-        self._pass_on = text(f"UPDATE {names.keys} SET key_hash = :to WHERE key_hash = :key")
-        self._keys_made = text(
-            f"SELECT key_hash, action_id FROM {names.keys} WHERE key_hash IN :keys"
-        )
-        self._keys_of = text(
-            f"SELECT key_hash, action_id FROM {names.keys} WHERE action_id IN :ids"
-        )
+        self._keys = keys
 
     def unique_by(self, wanted: UniqueBy) -> UniqueBy:
         """Return ``group`` or ``args``: what is wanted, or for ``auto`` what the tables show."""
@@ -191,42 +188,6 @@ class Adding:
             return None if fault else self._same(connection, known, by)
 
         return self._session.run(same)
-
-    def key_made(self, key: str) -> ActionId | None:
-        """Return the action that a key made before; None when there is none."""
-        if not self._own.has(self._names.keys):
-            return None
-        values = {"key": hashed(key)}
-        found = self._session.run(lambda c: c.execute(self._key_made, values).scalar())
-        return ActionId(int(found)) if found else None
-
-    def keys_made(self, keys: Sequence[str]) -> dict[str, ActionId]:
-        """Return by key the actions that these keys made before."""
-        if not keys or not self._own.has(self._names.keys):
-            return {}
-        by_hash = {hashed(key): key for key in keys}
-        values = {"keys": list(by_hash)}
-        rows = self._session.run(lambda c: c.execute(self._keys_made, values).fetchall())
-        return {by_hash[str(key)]: ActionId(int(action)) for key, action in rows}
-
-    def keyed(self, records: Sequence[Record]) -> frozenset[ActionId]:
-        """Return those of the actions that an idempotency key has made.
-
-        Actions that were queued when the tables of wpbridge 0.1 were brought forward also have a
-        row among the keys, though no key made them.
-        """
-        if not records or not self._own.has(self._names.keys):
-            return frozenset()
-        marks = {r.id: old_mark(r.id, r.hook, r.args) for r in records}
-        values = {"ids": sorted(marks)}
-        rows = self._session.run(lambda c: c.execute(self._keys_of, values).fetchall())
-        found = [(str(key), ActionId(int(action))) for key, action in rows]
-        return frozenset(action for key, action in found if key != marks[action])
-
-    def pass_on(self, key: str, to: str) -> None:
-        """Let the action that a key has made count as made by ``to``, which has made nothing."""
-        values = {"key": hashed(key), "to": hashed(to)}
-        self._session.run(lambda c: c.execute(self._pass_on, values))
 
     def check(self, request: Request) -> None:
         """Raise InputError for an action that the tables cannot hold."""

@@ -82,7 +82,6 @@ class Jobs:
             " WHERE j.uuid IN :uuids"
         )
         self._by_key = text(f"{select} WHERE key_hash IN :keys")
-        self._by_action = text(f"{select} WHERE action_id IN :ids")
         self._of_key = text(
             f"{select} WHERE key_name = :name AND uuid < :before ORDER BY uuid DESC LIMIT :most"
         )
@@ -201,11 +200,6 @@ class Jobs:
         by_hash = {hashed(key): key for key in keys}
         found = self._read(self._by_key, {"keys": list(by_hash)}) if keys else []
         return {by_hash[job.key_hash]: job for job in sorted(found, key=lambda job: job.uuid)}
-
-    def of_actions(self, ids: Sequence[ActionId]) -> dict[ActionId, JobRecord]:
-        """Return the jobs that these actions are, by action."""
-        found = self._read(self._by_action, {"ids": list(ids)}) if ids else []
-        return {job.action_id: job for job in found}
 
     def of_key_name(self, name: str, *, before: str = "", most: int) -> list[JobRecord]:
         """Return jobs of an API key, the newest first; older ones than ``before``, an id."""

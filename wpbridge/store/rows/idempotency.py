@@ -1,4 +1,4 @@
-"""Reserve idempotency keys, many with one statement, in the transaction that adds their actions.
+"""Keep idempotency keys, and reserve many with one statement where their actions are added.
 
 A key is taken before its action is added, so of two writers with one key the second waits for the
 first one's commit and then finds its action. A row with the action 0 is a key that the transaction
@@ -12,7 +12,9 @@ from typing import Final
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
 from wpbridge.store.database.connection import Connection, text
+from wpbridge.store.records import Record
 from wpbridge.store.schema.tables import KEYS
+from wpbridge.store.structure.old_keys import old_mark
 from wpbridge.store.structure.tables import Tables
 
 _PORTION: Final = 500
@@ -26,20 +28,29 @@ def hashed(key: str) -> str:
 
 
 class IdempotencyKeys:
-    """The idempotency keys of one site. Keys are given as :func:`hashed` returns them."""
+    """The idempotency keys of one site.
+
+    What runs in a transaction takes keys as :func:`hashed` returns them.
+    """
 
     def __init__(self, tables: Tables) -> None:
-        table, dialect = tables.names.keys, tables.dialect
+        self._table = table = tables.names.keys
+        dialect = tables.dialect
+        self._session = tables.session
+        self._own = tables.own
         self._row = f"({', '.join([dialect.mark] * len(KEYS.given))})"
         self._take = KEYS.insert_start(table, dialect.insert_ignore)
         self._fill = KEYS.insert_start(table)
         self._or_fill = dialect.or_update("key_hash", "action_id")
         # This locks in a transaction of ours too: whoever took the key may have committed just
         # now, after the first read of a batch.
-        self._made = text(
+        self._taken = text(
             f"SELECT key_hash, action_id FROM {table} WHERE key_hash IN :keys{dialect.shared_lock}"
         )
         self._drop = text(f"DELETE FROM {table} WHERE key_hash IN :keys")
+        self._of_keys = text(f"SELECT key_hash, action_id FROM {table} WHERE key_hash IN :keys")
+        self._of_actions = text(f"SELECT key_hash, action_id FROM {table} WHERE action_id IN :ids")
+        self._pass_on = text(f"UPDATE {table} SET key_hash = :to WHERE key_hash = :key")
 
     def take(
         self, connection: Connection, keys: Sequence[str], now: datetime
@@ -56,7 +67,7 @@ class IdempotencyKeys:
             rows = [(key, 0, to_text(now)) for key in part]
             if self._insert(connection, self._take, rows) == len(part):
                 continue
-            for key, action_id in connection.execute(self._made, {"keys": part}):
+            for key, action_id in connection.execute(self._taken, {"keys": part}):
                 if int(action_id):
                     made[str(key)] = ActionId(int(action_id))
         return made
@@ -71,6 +82,34 @@ class IdempotencyKeys:
     def drop(self, connection: Connection, keys: Sequence[str]) -> None:
         """Give keys back."""
         connection.execute(self._drop, {"keys": list(keys)})
+
+    def made(self, keys: Sequence[str]) -> dict[str, ActionId]:
+        """Return by key, as it was given, the actions that these keys have made."""
+        if not keys or not self._own.has(self._table):
+            return {}
+        by_hash = {hashed(key): key for key in keys}
+        values = {"keys": list(by_hash)}
+        rows = self._session.run(lambda c: c.execute(self._of_keys, values).fetchall())
+        return {by_hash[str(key)]: ActionId(int(action)) for key, action in rows if int(action)}
+
+    def keyed(self, records: Sequence[Record]) -> frozenset[ActionId]:
+        """Return those of the actions that an idempotency key has made.
+
+        Actions that were queued when the tables of wpbridge 0.1 were brought forward also have a
+        row among the keys, though no key made them.
+        """
+        if not records or not self._own.has(self._table):
+            return frozenset()
+        marks = {r.id: old_mark(r.id, r.hook, r.args) for r in records}
+        values = {"ids": sorted(marks)}
+        rows = self._session.run(lambda c: c.execute(self._of_actions, values).fetchall())
+        found = [(str(key), ActionId(int(action))) for key, action in rows]
+        return frozenset(action for key, action in found if key != marks[action])
+
+    def pass_on(self, key: str, to: str) -> None:
+        """Let the action that a key has made count as made by ``to``, which has made nothing."""
+        values = {"key": hashed(key), "to": hashed(to)}
+        self._session.run(lambda c: c.execute(self._pass_on, values))
 
     def _insert(
         self, connection: Connection, start: str, rows: Sequence[tuple[object, ...]], end: str = ""
