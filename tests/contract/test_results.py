@@ -21,8 +21,9 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import StoredResult
+from wpbridge.store.rows.stats import HOURS_KEPT, Count
 from wpbridge.store.running.runner_store import RunnerStore
-from wpbridge.upkeep.kept_results import EVERY_SECONDS, KeptResults
+from wpbridge.upkeep.old_rows import EVERY_SECONDS, OldRows
 
 RESULTS = "wp_wpbridge_results"
 ENDLESS: list[Any] = []
@@ -198,7 +199,7 @@ def test_old_results_are_deleted_once_an_hour_by_one_runner(store: RunnerStore) 
     store.session.transact(lambda c: store.parts.results.write(c, [(ids[2], "3")], later))
     clock.at = NOW + timedelta(days=7)
     one, other = (
-        KeptResults(store.parts, clock, holder=name, keep=timedelta(days=7)) for name in "ab"
+        OldRows(store.parts, clock, holder=name, keep_results=timedelta(days=7)) for name in "ab"
     )
     assert not one.step().has_more
     assert query(store, f"SELECT action_id FROM {RESULTS}") == [(ids[2],)]
@@ -207,3 +208,27 @@ def test_old_results_are_deleted_once_an_hour_by_one_runner(store: RunnerStore) 
     # By the database's clock an hour has not gone by.
     assert query(store, f"SELECT action_id FROM {RESULTS}") == [(ids[2],)]
     assert EVERY_SECONDS == 3600
+
+
+def test_results_that_are_kept_as_long_as_their_action_go_when_php_deleted_it(
+    store: RunnerStore,
+) -> None:
+    ids = insert(store, make_new("h"), make_new("i"))
+    results = [(one, "1") for one in ids]
+    store.session.transact(lambda c: store.parts.results.write(c, results, NOW))
+    change(store, f"DELETE FROM wp_actionscheduler_actions WHERE action_id = {ids[0]}")
+    clock = FakeClock(NOW + timedelta(days=400))
+    OldRows(store.parts, clock, holder="a", keep_results=None).step()
+    assert query(store, f"SELECT action_id FROM {RESULTS}") == [(ids[1],)]
+
+
+def test_other_old_rows_go_where_no_results_are_kept(store: RunnerStore) -> None:
+    change(store, f"DROP TABLE {RESULTS}")
+    parts = store.parts
+    parts.own.look()
+    parts.own.ensure(parts.names.stats)
+    parts.stats.add([Count(begin=NOW, hook="h", group_id=0, outcome="complete")])
+    caretaker = OldRows(parts, FakeClock(NOW + HOURS_KEPT * 2), holder="a", keep_results=None)
+    while caretaker.step().has_more:
+        pass
+    assert query(store, "SELECT * FROM wp_wpbridge_stats") == []

@@ -27,7 +27,7 @@ from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
 from wpbridge.telling.log import tell
 from wpbridge.upkeep.caretaker import SiteCaretaker
-from wpbridge.upkeep.kept_results import InTurn, KeptResults
+from wpbridge.upkeep.old_rows import InTurn, OldRows
 
 SHORTEST_POLL = timedelta(milliseconds=50)
 _BRACKETS = re.compile(r"\[.+\]")
@@ -77,10 +77,10 @@ def make_runner(
     me = identity(settings.wake_address)
     # A runner of a few named actions is soon gone.
     cares = settings.owns_site and settings.upkeep and only.ids is None
-    caretakers: list[KeptResults | SiteCaretaker] = []
-    if settings.results_keep is not None and only.ids is None:
+    caretakers: list[OldRows | SiteCaretaker] = []
+    if only.ids is None:
         keep = settings.results_keep
-        caretakers.append(KeptResults(store, clock, holder=_holder(me), keep=keep))
+        caretakers.append(OldRows(store, clock, holder=_holder(me), keep_results=keep))
     if cares:
         caretakers.append(make_caretaker(settings, store, clock, bus, me))
     return Runner(

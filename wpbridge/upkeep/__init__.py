@@ -6,7 +6,7 @@ DOOR: Final = (
     "caretaker",
     "claim_holders",
     "cleanup",
-    "kept_results",
+    "old_rows",
     "own_tables",
     "selection",
     "signing_secrets",

@@ -45,8 +45,9 @@ class Results:
             f"SELECT action_id FROM {table} WHERE updated_gmt <= :before"
             " ORDER BY updated_gmt LIMIT :most"
         )
-        self._expire = text(
-            f"DELETE FROM {table} WHERE action_id IN :ids AND updated_gmt <= :before"
+        self._orphans = text(
+            f"SELECT r.action_id FROM {table} r WHERE NOT EXISTS"
+            f" (SELECT 1 FROM {names.actions} a WHERE a.action_id = r.action_id) LIMIT :most"
         )
 
     def is_kept(self) -> bool:
@@ -104,18 +105,25 @@ class Results:
                 f"DELETE FROM {self._table} WHERE action_id IN {listed(ids)}"
             )
 
-    def expire(self, before: datetime, most: int) -> int:
+    def expire(self, before: datetime | None, most: int) -> int:
         """Delete at most so many rows that were written at ``before`` or earlier.
 
-        Returns how many were found; ``most`` says that there may be more.
+        With None those whose action is gone: the plugin's cleaner deletes actions alone. Returns
+        how many were deleted; ``most`` says that there may be more.
         """
-        values = {"before": to_text(before), "most": most}
-        rows = self._session.run(lambda c: c.execute(self._old, values).fetchall())
-        ids = sorted(int(action_id) for (action_id,) in rows)
-        if ids:
-            given = {"before": to_text(before), "ids": ids}
-            self._session.transact(lambda c: c.execute(self._expire, given))
-        return len(ids)
+        if not self.is_kept():
+            return 0
+        values: dict[str, object] = {"most": most}
+        statement = self._orphans
+        if before is not None:
+            statement, values = self._old, values | {"before": to_text(before)}
+
+        def expire(connection: Connection) -> int:
+            ids = [int(row[0]) for row in connection.execute(statement, values).fetchall()]
+            self.forget(connection, sorted(ids))
+            return len(ids)
+
+        return self._session.transact(expire)
 
 
 def _size(one: tuple[ActionId, str]) -> int:

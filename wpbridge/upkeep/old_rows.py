@@ -12,22 +12,33 @@ from wpbridge.runner.upkeep_turns import Caretaker, UpkeepReport
 from wpbridge.store.opened import OpenStore
 
 EVERY_SECONDS: Final = 3600
-"""How often the results of a site are looked through."""
+"""How often the tables of a site are looked through."""
+JOBS_KEPT: Final = timedelta(days=7)
+"""So long a job whose action is gone still answers that it was there."""
 _ASK_SECONDS: Final = 600.0
 """How often a runner that goes on asks whether it is time."""
 _PIECE: Final = 500
 """How many rows one transaction deletes."""
 
 
-class KeptResults:
+class OldRows:
     """See :class:`wpbridge.runner.upkeep_turns.Caretaker`."""
 
-    def __init__(self, store: OpenStore, clock: Clock, *, holder: str, keep: timedelta) -> None:
-        """``holder`` is a name that no other runner has; ``keep`` is for how long."""
+    def __init__(
+        self, store: OpenStore, clock: Clock, *, holder: str, keep_results: timedelta | None
+    ) -> None:
+        """Take what it needs.
+
+        Args:
+            store: the runner's.
+            clock: by which rows are old.
+            holder: a name that no other runner has.
+            keep_results: how long results are kept; None for as long as their action.
+        """
         self._store = store
         self._clock = clock
         self._holder = holder
-        self._keep = keep
+        self._keep_results = keep_results
         self._has_duty = False
         self._asks_at = 0.0
 
@@ -44,29 +55,30 @@ class KeptResults:
             return UpkeepReport()
 
     def _step(self) -> bool:
-        results, duties = self._store.results, self._store.duties
-        if not results.is_kept():
-            return False
+        duties = self._store.duties
         if self._has_duty:
-            self._has_duty = duties.keep("results", self._holder)
+            self._has_duty = duties.keep("old_rows", self._holder)
         else:
-            self._has_duty = duties.take("results", self._holder)
+            self._has_duty = duties.take("old_rows", self._holder)
         if self._has_duty and not self._delete_some():
-            duties.give_back("results", self._holder, after_seconds=EVERY_SECONDS)
+            duties.give_back("old_rows", self._holder, after_seconds=EVERY_SECONDS)
             self._has_duty = False
         return self._has_duty
 
     def _delete_some(self) -> bool:
         """Delete one piece of each; return whether there is more."""
         now, store = self._clock.now(), self._store
-        old = now - self._keep
-        found = [store.results.expire(old, _PIECE), store.jobs.expire(old, _PIECE)]
+        before = None if self._keep_results is None else now - self._keep_results
+        found = [
+            store.results.expire(before, _PIECE),
+            store.jobs.expire(now - JOBS_KEPT, _PIECE),
+        ]
         return store.stats.roll_up(now) or max(found) == _PIECE
 
     def leave(self) -> None:
         """Give back what was not finished, so that the next runner can take it at once."""
         if self._has_duty:
-            self._store.duties.give_back("results", self._holder, after_seconds=0)
+            self._store.duties.give_back("old_rows", self._holder, after_seconds=0)
             self._has_duty = False
 
 
