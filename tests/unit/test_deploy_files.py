@@ -21,7 +21,7 @@ from wpbridge.site.config import Settings, load
 from wpbridge.site.moments import seconds_of
 from wpbridge.web.bodies import MOST_BATCH_BYTES
 from wpbridge.web.events import ALIVE_SECONDS
-from wpbridge.web.jobs import LONGEST_WAIT_SECONDS
+from wpbridge.web.job_requests import LONGEST_WAIT_SECONDS
 from wpbridge.web.serving import DRAIN_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent

@@ -6,7 +6,7 @@ import pytest
 from test_docs_reference import Table, below, codes, page
 
 from wpbridge.client import Client, NewJob, client
-from wpbridge.web import bodies, jobs
+from wpbridge.web import adding, bodies, job_requests
 from wpbridge.web.declarations import JOB, NEW_JOB
 from wpbridge.web.problems import KINDS
 from wpbridge.web.routes import ROUTES
@@ -43,10 +43,10 @@ def test_limits_are_those_of_the_code() -> None:
     text = page(API)
     assert f"{bodies.MOST_BYTES >> 10} KiB" in text
     assert f"{bodies.MOST_BATCH_BYTES >> 20} MiB" in text
-    assert f"up to {jobs.MOST_IN_BATCH:,} of them" in text
-    assert f"{jobs.LONGEST_WAIT_SECONDS:g} at most" in text
-    assert client.MOST_IN_BATCH == jobs.MOST_IN_BATCH
-    assert client.LONGEST_POLL_SECONDS == jobs.LONGEST_WAIT_SECONDS
+    assert f"up to {adding.MOST_IN_BATCH:,} of them" in text
+    assert f"{job_requests.LONGEST_WAIT_SECONDS:g} at most" in text
+    assert client.MOST_IN_BATCH == adding.MOST_IN_BATCH
+    assert client.LONGEST_POLL_SECONDS == job_requests.LONGEST_WAIT_SECONDS
 
 
 def test_every_method_of_the_client_is_told() -> None:

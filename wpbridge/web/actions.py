@@ -15,7 +15,7 @@ from wpbridge.site.moments import parse_duration, parse_moment
 from wpbridge.store.records import Change, Query
 from wpbridge.web.calls import Answer, Call
 from wpbridge.web.declarations import Schema
-from wpbridge.web.documents import action_document, moment
+from wpbridge.web.documents import action_document, json_answer, moment
 from wpbridge.web.problems import Problem
 
 MOST_DUE: Final = 100_000
@@ -62,7 +62,7 @@ async def listed(call: Call) -> Response:
     seen = await call.parts.readers.ask(lambda q: q.find(replace(query, limit=limit + 1)))
     page = seen[:limit]
     following = page[-1].id if len(seen) > limit and query.order == "id" else None
-    return answer({"actions": [action_document(one) for one in page], "next": following})
+    return json_answer({"actions": [action_document(one) for one in page], "next": following})
 
 
 def _query(told: Any) -> Query:
@@ -108,7 +108,7 @@ async def get(call: Call) -> Response:
         told["result"] = json.loads(stored.result) if stored and stored.result else None
         return told
 
-    return answer(await call.parts.readers.ask(ask))
+    return json_answer(await call.parts.readers.ask(ask))
 
 
 async def logs(call: Call) -> Response:
@@ -116,13 +116,13 @@ async def logs(call: Call) -> Response:
     one = _id(call)
     entries = await call.parts.readers.ask(lambda q: q.logs(one))
     told = [{"id": e.id, "date": moment(e.at), "message": e.message} for e in entries]
-    return answer({"logs": told})
+    return json_answer({"logs": told})
 
 
 async def explain(call: Call) -> Response:
     """Explain an action, as `wpbridge explain` does."""
     one = _id(call)
-    return answer(await call.parts.readers.ask(lambda _: call.parts.explain(one)))
+    return json_answer(await call.parts.readers.ask(lambda _: call.parts.explain(one)))
 
 
 def _changing(verb: str, work: Callable[[JobQueue, ActionId, dict[str, Any]], Change]) -> Answer:
@@ -139,7 +139,9 @@ def _changing(verb: str, work: Callable[[JobQueue, ActionId, dict[str, Any]], Ch
         done = await call.parts.readers.ask(ask)
         if not done.ids:
             raise Problem("conflict", done.skipped.get(one, "the action is not in such a state"))
-        return answer({"ids": list(done.ids), "made": {str(i): n for i, n in done.made.items()}})
+        return json_answer(
+            {"ids": list(done.ids), "made": {str(i): n for i, n in done.made.items()}}
+        )
 
     return change
 
@@ -194,7 +196,7 @@ async def stats(call: Call) -> Response:
         }
         for tally in tallies
     ]
-    return answer({"by": by, "stats": told})
+    return json_answer({"by": by, "stats": told})
 
 
 async def pauses(call: Call) -> Response:
@@ -209,7 +211,7 @@ async def pauses(call: Call) -> Response:
         }
         for pause in found
     ]
-    return answer({"pauses": told})
+    return json_answer({"pauses": told})
 
 
 async def pause(call: Call) -> Response:
@@ -259,7 +261,7 @@ def _thing(which: dict[str, Any]) -> str:
 async def scale(call: Call) -> Response:
     """Say how many actions are due, as a scaler asks."""
     due = await call.parts.readers.ask(lambda q: q.due(MOST_DUE))
-    return answer({"value": due})
+    return json_answer({"value": due})
 
 
 def _id(call: Call) -> ActionId:
@@ -267,8 +269,3 @@ def _id(call: Call) -> ActionId:
     if not (told.isascii() and told.isdigit() and 0 < int(told[:20]) < 1 << 63):
         raise Problem("not-found", "there is no such action")
     return ActionId(int(told))
-
-
-def answer(told: Any) -> Response:
-    """Return a JSON answer that nobody keeps."""
-    return Response(json.dumps(told), 200, {"Cache-Control": "no-store"}, "application/json")

@@ -1,6 +1,11 @@
 """Jobs and actions as the documents that clients read."""
 
-from typing import Any
+import json
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from starlette.responses import Response
 
 from wpbridge.codec import schedule
 from wpbridge.queue.job_documents import (
@@ -15,13 +20,17 @@ from wpbridge.queue.jobs import Submitted
 from wpbridge.store.records import Record
 
 __all__ = (
+    "NO_HEADERS",
     "action_document",
     "address_of",
     "job_document",
+    "json_answer",
     "moment",
     "new_job_document",
     "result_of",
 )
+
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def new_job_document(done: Submitted, base_path: str) -> dict[str, Any]:
@@ -68,3 +77,11 @@ def action_document(record: Record, zone: str | None = None) -> dict[str, Any]:
         "recurrence": told,
         "tz": zone,
     }
+
+
+def json_answer(told: Any, status: int = 200, headers: Mapping[str, str] = NO_HEADERS) -> Response:
+    """Return a JSON answer that nobody keeps."""
+    # In ASCII, half a surrogate pair that stands in a row is no trouble.
+    return Response(
+        json.dumps(told), status, {"Cache-Control": "no-store", **headers}, "application/json"
+    )

@@ -40,7 +40,6 @@ KINDS: Final[Mapping[str, Kind]] = {
     "not-found": Kind(404, "There is nothing at this address"),
     "no-result": Kind(404, "There is no result"),
     "wrong-method": Kind(405, "This address does not take this method"),
-    "not-acceptable": Kind(406, "No answer of this kind is given"),
     "too-slow": Kind(408, "The request did not arrive in time"),
     "conflict": Kind(409, "The present state does not allow this"),
     "not-unique": Kind(409, "An action like this one is pending or running"),

@@ -5,7 +5,7 @@ Nobody gets past a route's rights: a route without any is one of the few that ev
 
 from typing import Final
 
-from wpbridge.web import actions, events, health, jobs
+from wpbridge.web import actions, adding, events, health, jobs
 from wpbridge.web.bodies import MOST_BATCH_BYTES
 from wpbridge.web.declarations import ACTION, ACTIONS, FILTERS, JOB, JOBS, NEW_JOB, Schema
 from wpbridge.web.route import NDJSON, Body, Route
@@ -20,7 +20,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST",
         path="/v1/jobs",
-        answer=jobs.add,
+        answer=adding.add,
         summary="Add a job. 202 means that it is committed.",
         rights=("enqueue",),
         takes_tokens=True,
@@ -31,7 +31,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST",
         path="/v1/jobs:batch",
-        answer=jobs.add_batch,
+        answer=adding.add_batch,
         summary="Add up to 1,000 jobs in one transaction: one JSON object a line.",
         rights=("enqueue",),
         body=Body(NEW_JOB, MOST_BATCH_BYTES, NDJSON),

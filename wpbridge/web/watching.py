@@ -152,6 +152,3 @@ class Watching:
                 news = job or JobGone(f"the action of job {uuid} has been deleted")
                 for watcher in self._watchers[uuid]:
                     watcher.tell(news)
-
-
-__all__ = ["JobGone", "Watching"]
