@@ -168,6 +168,7 @@ def streams(server: MariaDB, count: int) -> dict[str, float]:
         for line in lines:
             while b"event: scheduled" not in line.recv(4096):
                 pass
+        # What the gateway took for a moment to open them is given back by then.
         time.sleep(2)
         after = resident_bytes(pid)
     return {
@@ -249,6 +250,7 @@ def wordpress(server: MariaDB, seconds: int) -> dict[str, object] | str:
 
 
 def _wait_for(url: str) -> None:
+    # PHP's server tells nobody that it listens: it is asked until it answers.
     for _ in range(200):
         with contextlib.suppress(requests.ConnectionError):
             answer = requests.post(url, headers={"Host": "site.test"}, timeout=60)

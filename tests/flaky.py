@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from email.message import Message
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ class Seen(NamedTuple):
 
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
 
@@ -80,7 +81,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        seen = Seen(self.command, self.path, self.headers, body)  # type: ignore[arg-type]
+        seen = Seen(self.command, self.path, self.headers, body)
         self.server.seen.append(seen)
         step = self.server.steps.popleft() if self.server.steps else "pass"
         if isinstance(step, Answer):

@@ -41,6 +41,8 @@ class Gateway:
     session: requests.Session = field(default_factory=requests.Session)
     stop: Callable[[], None] = lambda: None
     """Tells it to end, as TERM does."""
+    waiting: Callable[[], int] = lambda: 0
+    """How many wait for a job at this moment."""
 
     def ask(
         self,
@@ -50,11 +52,11 @@ class Gateway:
         *,
         data: bytes | None = None,
         key: str | None = None,
-        headers: Mapping[str, str] = {},
+        headers: Mapping[str, str | bytes] = {},
         timeout: float = 60,
     ) -> requests.Response:
         """Send one request; a ``body`` goes as JSON, and ``data`` as it is."""
-        told = {**self.authorization(key), **headers}
+        told: dict[str, str | bytes] = {**self.authorization(key), **headers}
         if body is not None:
             data = json.dumps(body).encode()
         if data is not None:
@@ -95,7 +97,8 @@ def serving(
     """Serve a queue on a free port of the loopback interface, with these API keys."""
     told = load({"dsn": dsn, "web_base_path": base_path, **settings}, {}, Path.cwd())
     texts = {name: make_key(told, name, allowed) for name, allowed in keys.items()}
-    server = Server(application(told, runs_own=runs_own))
+    app = application(told, runs_own=runs_own)
+    server = Server(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -105,7 +108,13 @@ def serving(
                 thread.join(0.01)
                 assert thread.is_alive(), "the gateway did not start"
             key = next(iter(texts.values()), "")
-            gateway = Gateway(f"http://127.0.0.1:{port}{base_path}", texts, key, stop=server.stop)
+            gateway = Gateway(
+                f"http://127.0.0.1:{port}{base_path}",
+                texts,
+                key,
+                stop=server.stop,
+                waiting=app.state.parts.watching.count,
+            )
             with gateway.session:
                 yield gateway
         finally:

@@ -211,7 +211,8 @@ class Storm:
         left = self._left_of.setdefault(kinds, [])
         if not left:
             left += self.random.sample(kinds, len(kinds))
-        return left.pop()  # type: ignore[no-any-return]
+        kind: Kind = left.pop()
+        return kind
 
     def while_away(self, most_seconds: float) -> None:
         """How long an outage lasts."""

@@ -34,7 +34,7 @@ from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
 
 KEY = "shop"
-RESULT = {"total": 17, "ok": True}
+RESULT: dict[str, Any] = {"total": 17, "ok": True}
 ACTIONS = "wp_actionscheduler_actions"
 
 
@@ -321,7 +321,7 @@ def test_a_hook_gets_the_job_its_status_and_its_result(side: Side) -> None:
 
 
 def test_a_result_that_no_args_can_hold_is_left_out_for_a_hook(side: Side) -> None:
-    RESULT["large"] = "x" * 9000  # type: ignore[assignment]
+    RESULT["large"] = "x" * 9000
     try:
         uuid = side.add(callback={"hook": "after_import"})
         side.run()

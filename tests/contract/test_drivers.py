@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from cli_helpers import call
+from conftest import needs
 from daemons import until
 from proxy import Proxy
 from servers import MariaDB, private_mariadb
@@ -291,8 +292,7 @@ def test_another_thread_cuts_the_wait_for_an_answer(opened: Open) -> None:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of two certificates that sign themselves: for 127.0.0.1, and for another host."""
     folder = tmp_path_factory.mktemp("tls")
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed")
+    needs(None if shutil.which("openssl") else "openssl is not installed (scripts/setup servers)")
     for name, host in (("right", "IP:127.0.0.1"), ("wrong", "DNS:elsewhere")):
         command = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name}"
         more = f"-addext subjectAltName={host} -keyout {name}.key -out {name}.pem"

@@ -1,5 +1,6 @@
 """The HTTP gateway: what it answers, and what is in the tables then."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -8,10 +9,12 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from daemons import until
 from gateway import Gateway, serving
 from receiver import Receiver
 from rows import change, query, set_status
 from wpbridge import Queue
+from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
@@ -41,8 +44,8 @@ def end(
     """End an action as a runner does."""
     now = SystemClock().now()
     if result is not None:
-        told = [(action_id, json.dumps(result))]
-        store.session.transact(lambda c: store.parts.results.write(c, told, now))  # type: ignore[arg-type]
+        told = [(ActionId(action_id), json.dumps(result))]
+        store.session.transact(lambda c: store.parts.results.write(c, told, now))
     set_status(store, action_id, status)
 
 
@@ -108,7 +111,7 @@ def test_one_idempotency_key_makes_one_job(gateway: Gateway, store: RunnerStore)
 @pytest.mark.parametrize("key", ["", '"', '"a', 'a"b', "ü", "a b", "x" * 256, '"\\a"'])
 def test_a_bad_idempotency_key_is_refused(gateway: Gateway, store: RunnerStore, key: str) -> None:
     headers = {"Idempotency-Key": key.encode("latin-1")}
-    answer = gateway.ask("POST", "/v1/jobs", {"hook": "h"}, headers=headers)  # type: ignore[arg-type]
+    answer = gateway.ask("POST", "/v1/jobs", {"hook": "h"}, headers=headers)
     assert problem(answer) == (400, "bad-request", "Idempotency-Key")
     assert actions(store) == 0
 
@@ -305,8 +308,9 @@ def test_own_jobs_come_page_by_page(gateway: Gateway) -> None:
         assert problem(gateway.ask("GET", f"/v1/jobs?{wrong}"))[:2] == (422, "invalid")
 
 
-def test_a_client_that_waits_gets_the_end(gateway: Gateway, store: RunnerStore) -> None:
-    job = gateway.add()
+@contextlib.contextmanager
+def waited_for(gateway: Gateway, job: dict[str, Any]) -> Iterator[list[Any]]:
+    """Within the block another client waits for the end of a job; then its answer is there."""
     answers: list[Any] = []
 
     def wait() -> None:
@@ -315,8 +319,15 @@ def test_a_client_that_waits_gets_the_end(gateway: Gateway, store: RunnerStore) 
 
     thread = threading.Thread(target=wait)
     thread.start()
-    end(store, job["action_id"], [1])
+    until(gateway.waiting, "a client that waits")
+    yield answers
     thread.join()
+
+
+def test_a_client_that_waits_gets_the_end(gateway: Gateway, store: RunnerStore) -> None:
+    job = gateway.add()
+    with waited_for(gateway, job) as answers:
+        end(store, job["action_id"], [1])
     assert answers[0].json()["status"] == "complete"
     assert gateway.ask("GET", f"{gateway.add()['links']['self']}?wait=0").json()["status"] == (
         "pending"
@@ -326,8 +337,8 @@ def test_a_client_that_waits_gets_the_end(gateway: Gateway, store: RunnerStore) 
 
 def test_prefer_wait_answers_200_with_the_result(gateway: Gateway, store: RunnerStore) -> None:
     def finish() -> None:
-        while not (rows := query(store, "SELECT action_id FROM wp_actionscheduler_actions")):
-            threading.Event().wait(0.01)
+        until(gateway.waiting, "a client that waits")
+        rows = query(store, "SELECT action_id FROM wp_actionscheduler_actions")
         end(store, int(str(rows[0][0])), {"ok": True})
 
     thread = threading.Thread(target=finish)
@@ -387,7 +398,7 @@ def test_operators_list_and_change_actions(gateway: Gateway, store: RunnerStore)
     assert [one["hook"] for one in exact] == ["h2"]
     for wrong in ("status=gone", "since=never", "args=[", "order=args", "search="):
         assert problem(gateway.ask("GET", f"/v1/actions?{wrong}"))[0] == 422, wrong
-    first, second, third = (f"/v1/actions/{job['action_id']}" for job in jobs)
+    first, second, _ = (f"/v1/actions/{job['action_id']}" for job in jobs)
     assert gateway.ask("GET", first).json()["args"] == [0]
     assert gateway.ask("GET", f"{first}/logs").json()["logs"][0]["message"] == "action created"
     assert gateway.ask("GET", f"{first}/explain").json()["id"] == jobs[0]["action_id"]
@@ -404,7 +415,6 @@ def test_operators_list_and_change_actions(gateway: Gateway, store: RunnerStore)
         assert problem(gateway.ask("GET", path))[:2] == (404, "not-found")
     assert gateway.ask("GET", "/v1/scale").json() == {"value": 3}
     assert gateway.ask("GET", "/v1/stats?by=hook").json()["by"] == "hook"
-    del third
 
 
 def test_operators_pause_and_resume(gateway: Gateway, store: RunnerStore) -> None:
@@ -511,16 +521,8 @@ def test_a_job_that_is_deleted_while_somebody_waits_is_gone(
     gateway: Gateway, store: RunnerStore
 ) -> None:
     job = gateway.add()
-    answers: list[Any] = []
-
-    def wait() -> None:
-        with gateway.another() as client:
-            answers.append(client.ask("GET", f"{job['links']['self']}?wait=30"))
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    Queue(store.parts, close_store=False).delete([job["action_id"]])
-    thread.join()
+    with waited_for(gateway, job) as answers:
+        Queue(store.parts, close_store=False).delete([job["action_id"]])
     assert problem(answers[0])[:2] == (410, "gone")
     other = gateway.ask("GET", job["links"]["self"], key="another key")
     assert other.status_code == 401

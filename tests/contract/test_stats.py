@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rows import change
-from wpbridge.store.rows.stats import BOUNDS, HOURS_KEPT, MINUTES_KEPT, Count, bucketed
+from wpbridge.store.rows.stats import BOUNDS, HOURS_KEPT, MINUTES_KEPT, Count, Span, bucketed
 from wpbridge.store.running.runner_store import RunnerStore
 
 BEGIN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -31,8 +31,8 @@ def count(minute: int = 0, *, hook: str = "h", outcome: str = "complete", took: 
     )
 
 
-def kept(store: RunnerStore, span: str = "minute") -> list[tuple[str, int, float]]:
-    found = store.parts.stats.of(span, BEGIN - timedelta(days=1), BEGIN + timedelta(days=1))  # type: ignore[arg-type]
+def kept(store: RunnerStore, span: Span = "minute") -> list[tuple[str, int, float]]:
+    found = store.parts.stats.of(span, BEGIN - timedelta(days=1), BEGIN + timedelta(days=1))
     return [(f"{c.hook} {c.outcome} {c.begin:%H:%M}", c.actions, c.duration_seconds) for c in found]
 
 

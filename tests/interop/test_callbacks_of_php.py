@@ -9,6 +9,7 @@ from collections.abc import Callable
 from companion_site import RUN, Site, emptied_site, made_wordpress
 from receiver import Receiver
 from rows import change, query
+from servers import MariaDB
 from wpbridge import Queue
 from wpbridge.access.keys import Allowed
 from wpbridge.app import own_handlers
@@ -57,7 +58,7 @@ def add(jobs: JobQueue, callback: dict[str, str]) -> str:
 
 
 def test_a_job_that_php_ended_is_complete_and_told_of_once(
-    site: Site, receiver: Receiver, mariadb: object, open_queue: Callable[[str], RunnerStore]
+    site: Site, receiver: Receiver, mariadb: MariaDB, open_queue: Callable[[str], RunnerStore]
 ) -> None:
     site.install(Ownership())
     rights = Allowed(rights=("enqueue",), hooks=("*",), callback_hosts=("127.0.0.1",))
@@ -72,7 +73,7 @@ def test_a_job_that_php_ended_is_complete_and_told_of_once(
         job = jobs.job(uuid)
         assert job is not None
         assert (job.status, job.started_at is not None) == ("complete", True)
-    threads = open_queue(mariadb.url("companion"))  # type: ignore[attr-defined]
+    threads = open_queue(mariadb.url("companion"))
     for _ in range(2):
         run_callbacks(site.store, threads)
     [(headers, body)] = receiver.posts
