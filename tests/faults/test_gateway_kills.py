@@ -29,7 +29,7 @@ import os, sys, threading
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from wpbridge.cli import main
 from wpbridge.store.database.session import Session
-from wpbridge.web import jobs
+from wpbridge.web import adding
 from wpbridge.web.writer import Writer
 
 STEP = sys.argv.pop(1)
@@ -78,7 +78,7 @@ match STEP:
     case "after its commit":
         Session._commit = by_writer(Session._commit, after=True)
     case "before its answer":
-        die_at(jobs, "_accepted", after=True)
+        die_at(adding, "_accepted", after=True)
     case "before the next request":
         die_at(RequestResponseCycle, "__init__", after=False)
 main()
