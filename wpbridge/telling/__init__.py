@@ -2,5 +2,16 @@
 
 from typing import Final
 
-DOOR: Final = ("bus", "fingerprint", "formats", "lines", "log", "visible", "words")
+DOOR: Final = (
+    "bus",
+    "counting",
+    "exposition",
+    "fingerprint",
+    "formats",
+    "lines",
+    "log",
+    "metrics",
+    "visible",
+    "words",
+)
 """The modules that other rooms may import."""

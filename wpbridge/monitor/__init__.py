@@ -1,0 +1,10 @@
+"""Measure a queue, advise how many workers it needs, and warn: what stands on the queue's numbers.
+
+Metrics, advice, alerts and the dashboard share the readings that are made here. See
+docs/explain/measuring.md.
+"""
+
+from typing import Final
+
+DOOR: Final = ("advice", "endpoint", "history", "readings", "rules", "watching")
+"""The modules that other rooms may import."""
