@@ -184,7 +184,9 @@ def test_a_run_does_not_end_before_what_it_has_started(
     )
     runner.run()
     try:
-        assert ended == ([1] if stops else [1, 1, 2])
+        # Which comes first in the second claim depends on whether the first start was marked.
+        assert ended[0] == 1
+        assert sorted(ended) == ([1] if stops else [1, 1, 2])
     finally:
         go.set()
     assert store.counts() == ({"pending": 2} if stops else {"complete": 2})

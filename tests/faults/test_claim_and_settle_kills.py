@@ -22,8 +22,10 @@ from wpbridge.store.running.runner_store import RunnerStore
 ROWS = 1_500
 HANDLERS = """
 import os
+from datetime import timedelta
 
 from wpbridge import hook
+from wpbridge.runner.claim_size import ClaimSize
 from wpbridge.runner.claiming import Claiming
 from wpbridge.runner.starting import Starting
 from wpbridge.store.database.session import Session
@@ -34,6 +36,11 @@ FD = os.open(os.environ["RECORD"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 @hook("count")
 def count(number):
     os.write(FD, f"{number}\\n".encode())
+
+
+# On a busy machine the handlers would look slow, and no claim would be made beside another.
+note = ClaimSize.note
+ClaimSize.note = lambda self, hook, _duration: note(self, hook, timedelta(microseconds=100))
 
 
 def die_at(owner, name, *, after, times):
