@@ -196,6 +196,10 @@ class Settings:
     """Web pages of which origins may call the gateway from a browser; none: no page may."""
     web_allow_private_callbacks: bool = _setting(False, kinds.boolean, "web")
     """Callbacks may go to private hosts that an API key names; to addresses it names, always."""
+    metrics_listen: str | None = _setting(None, web_kinds.metrics_listen, "metrics")
+    """``HOST:PORT`` at which metrics are told; None: nowhere."""
+    metrics_token: str | None = _setting(None, web_kinds.token, "metrics", is_secret=True)
+    """What who reads metrics must send. Without it they are told on this host only."""
     format: Format = _setting("text", kinds.choice(*get_args(Format)))
     quiet: bool = _setting(False, kinds.boolean)
     verbose: int = _setting(0, kinds.number(0, 2))

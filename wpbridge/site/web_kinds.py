@@ -1,4 +1,4 @@
-"""Kinds of the values below ``[web]``: where and how the HTTP gateway listens.
+"""Kinds of the values below ``[web]`` and ``[metrics]``: where and how wpbridge answers HTTP.
 
 A kind is as in :mod:`wpbridge.site.value_kinds`.
 """
@@ -16,6 +16,7 @@ _HOST: Final = "127.0.0.1"
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 """A part of a path that means itself: neither empty, nor ``..``, nor in need of an escape."""
+_TOKEN: Final = re.compile(r"[!-~]{16,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,21 @@ def listen(value: object, origin: Origin) -> str:
     if not host or port is None:
         raise ValueError("HOST:PORT such as 127.0.0.1:8787, or unix:PATH")
     return wake_kinds.joined(host, port)
+
+
+def metrics_listen(value: object, origin: Origin) -> str:
+    """``HOST:PORT``, or a port alone."""
+    told = "" if str(value).strip().startswith(_UNIX) else listen(value, origin)
+    if not told:
+        raise ValueError("HOST:PORT such as 127.0.0.1:9464")
+    return told
+
+
+def token(value: object, _origin: Origin) -> str:
+    """A secret that a header can carry, and that nobody guesses."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise ValueError("16 or more visible characters of ASCII")
+    return value
 
 
 def base_path(value: object, _origin: Origin) -> str:

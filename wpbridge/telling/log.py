@@ -43,6 +43,7 @@ _UPKEEP: Final = "wpbridge.upkeep.cleanup"
 _APP: Final = "wpbridge.app"
 _EVENTS: Final = "wpbridge.events"
 _GATEWAY: Final = "wpbridge.gateway"
+_METRICS: Final = "wpbridge.metrics"
 ACCESS: Final = "wpbridge.access"
 """The logger of requests, which has a switch of its own."""
 _DEBUG, _INFO, _WARNING, _ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
@@ -72,6 +73,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "handler.late": Kind(_HANDLER, _WARNING, ("action_id", "hook", "limit_seconds")),
     "handler.task_raised": Kind(_HANDLER, _WARNING, ("error_type",)),
     "heartbeat.failed": Kind(_DAEMON, _WARNING, ("file", "error")),
+    "metrics.broken": Kind(_METRICS, _ERROR),
     "own_tables.behind": Kind(_STORE, _WARNING, ("reason",)),
     "own_tables.making": Kind(_STORE, _WARNING, ("tables",)),
     "php.boot_failed": Kind(_PHP, _WARNING, ("failures", "reason")),

@@ -64,6 +64,9 @@ announce = "queue"
 
 [results]
 keep = "2d"
+[metrics]
+listen = 9000
+token = "a-token-of-the-test"
 [web]
 listen = "0.0.0.0:80"
 socket_mode = "0600"
@@ -187,6 +190,8 @@ def test_defaults(cwd: Path) -> None:
         ('[[limits]]\nhook = "a"\nrate = "0/min"', "rate is so many in a time"),
         ('[[limits]]\nhook = "a"\nrate = "30"', "rate is so many in a time"),
         ('[[limits]]\nhook = "a"\nrate = "30/"', "rate is so many in a time"),
+        ('[metrics]\nlisten = "unix:/run/m"', "listen expects HOST:PORT"),
+        ('[metrics]\ntoken = "short"', "token expects 16 or more visible characters"),
         ('[web]\nwordpress_login = "perhaps"', "wordpress_login expects true or false"),
         ('[web]\nroles = ["editor"]', "roles expects a table"),
         ('[web.roles]\neditor = "read"', "roles expects a table"),
@@ -327,6 +332,8 @@ def test_a_full_file(cwd: Path) -> None:
         web_origins=("https://shop.example",),
         web_roles={"editor": ("enqueue", "read")},
         php_max_memory=256 << 20,
+        metrics_listen="127.0.0.1:9000",
+        metrics_token="a-token-of-the-test",
         format="json",
         tz="Europe/Rome",
         quiet=True,

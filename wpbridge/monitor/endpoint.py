@@ -1,0 +1,208 @@
+"""Answer ``GET /metrics``: a small HTTP server on a thread of its own.
+
+It answers that one path and closes each connection. A client that is slow, says too much, or comes
+with many others loses its connection; the process that is measured does not notice. Beyond this
+host it answers only who knows the token.
+"""
+
+import asyncio
+import hmac
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from types import ModuleType
+from typing import Final
+
+from wpbridge.errors import ConfigError
+from wpbridge.site.wake_kinds import joined
+from wpbridge.site.web_kinds import Listen
+from wpbridge.system.listening import listening_at
+from wpbridge.telling.counting import Numbers
+from wpbridge.telling.log import tell
+
+DEFAULT_LISTEN: Final = "127.0.0.1:9464"
+"""Where metrics are by default."""
+PATH: Final = "/metrics"
+MOST_CONNECTIONS: Final = 32
+"""With one more, the oldest is closed."""
+HEAD_BYTES: Final = 8 * 1024
+"""No request may have a longer head."""
+SECONDS: Final = 5.0
+"""A request must have arrived, and its answer be taken, within this time each."""
+_REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    500: "Internal Server Error",
+}
+
+
+def check(listen: str, token: str | None) -> None:
+    """Look whether metrics may be told at this address, and listen nowhere.
+
+    Raises:
+        ConfigError: they may not, or prometheus-client is not installed.
+    """
+    _address(listen, token)
+    _exposition()
+
+
+def serve(listen: str, numbers: Callable[[], Numbers], *, site: str, token: str | None) -> "Server":
+    """Begin to answer at an address.
+
+    Args:
+        listen: ``HOST:PORT``; port 0 means any free one.
+        numbers: returns the numbers of now. It is called on the server's thread, and must not wait.
+        site: the site's name, which each series has as a label.
+        token: what clients must send as ``Authorization: Bearer TOKEN``; None to answer everybody
+            on this host.
+
+    Raises:
+        ConfigError: nothing can listen there, or it would answer other hosts without a token, or
+            prometheus-client is not installed.
+    """
+    host, port = _address(listen, token)
+    exposition = _exposition()
+    try:
+        sock = listening_at(host, port)
+    except OSError as error:
+        told = joined(host, port)
+        raise ConfigError(f"cannot tell metrics at {told}: {error.strerror}") from None
+    content_type = exposition.CONTENT_TYPE_LATEST
+    return Server(sock, lambda: exposition.text_of(numbers(), site=site), content_type, token)
+
+
+def _address(listen: str, token: str | None) -> tuple[str, int]:
+    """Return the numeric host and the port of an address at which metrics may be told."""
+    where = Listen.of(listen)
+    if where.socket is not None:
+        raise ConfigError("metrics are told at HOST:PORT, not on a Unix socket")
+    try:
+        [(*_, found), *_] = socket.getaddrinfo(where.host, where.port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        raise ConfigError(f"cannot tell metrics at {listen}: no host {where.host}") from None
+    host = str(found[0])
+    if token is None and not ipaddress.ip_address(host.partition("%")[0]).is_loopback:
+        raise ConfigError(
+            f"metrics at {listen} could be read from other hosts: set a token, with"
+            " WPBRIDGE_METRICS_TOKEN or [metrics] token, or listen at 127.0.0.1"
+        )
+    return host, where.port
+
+
+def _exposition() -> ModuleType:
+    """Return what writes numbers; it needs an extra, which need not be there."""
+    try:
+        return import_module("wpbridge.telling.exposition")
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"metrics need {error.name}: install it with `pip install 'wpbridge[metrics]'`"
+        ) from None
+
+
+class Server:
+    """A server that answers until it is closed."""
+
+    def __init__(
+        self, sock: socket.socket, text: Callable[[], bytes], content_type: str, token: str | None
+    ) -> None:
+        name = sock.getsockname()
+        self.address = f"http://{joined(name[0], name[1])}{PATH}"
+        """Where the metrics are, for people."""
+        self._sock = sock
+        self._text = text
+        self._content_type = content_type
+        self._wanted = None if token is None else f"Bearer {token}".encode()
+        self._open: dict[asyncio.Task[None], None] = {}
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="wpbridge-metrics", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Close all connections, and end the thread."""
+        with suppress(RuntimeError):
+            # It raises for a loop that has ended already.
+            self._loop.call_soon_threadsafe(self._over.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        server = await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_BYTES)
+        await self._over.wait()
+        server.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
+        if len(self._open) >= MOST_CONNECTIONS:
+            oldest = next(iter(self._open))
+            del self._open[oldest]
+            oldest.cancel()
+        self._open[task] = None
+        try:
+            await self._answer(reader, writer)
+        except (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
+            # The client has gone, was too slow or said too much; or another one has its place.
+            writer.transport.abort()
+        finally:
+            self._open.pop(task, None)
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # So waiting for room in the buffer is waiting for all to be sent.
+        writer.transport.set_write_buffer_limits(0)
+        async with asyncio.timeout(SECONDS):
+            head = await reader.readuntil(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        status, body, *headers = self._found(lines)
+        is_head = lines[0].startswith(b"HEAD ")
+        told = [
+            f"HTTP/1.1 {status} {_REASONS[status]}",
+            *headers,
+            f"Content-Length: {len(body)}",
+            "Cache-Control: no-store",
+            "Connection: close",
+        ]
+        writer.write("\r\n".join([*told, "", ""]).encode() + (b"" if is_head else body))
+        async with asyncio.timeout(SECONDS):
+            await writer.drain()
+
+    def _found(self, lines: list[bytes]) -> tuple[int, bytes, *tuple[str, ...]]:
+        """Return the status, the body and further headers of the answer to a request."""
+        plain = "Content-Type: text/plain; charset=utf-8"
+        try:
+            method, target, version = lines[0].split(b" ")
+        except ValueError:
+            version = b""
+        if not version.startswith(b"HTTP/1."):
+            return 400, b"this is no request\n", plain
+        if target.partition(b"?")[0] != PATH.encode():
+            return 404, f"metrics are at {PATH}\n".encode(), plain
+        if method not in {b"GET", b"HEAD"}:
+            return 405, b"metrics are only read\n", plain, "Allow: GET, HEAD"
+        if not self._may_read(lines[1:]):
+            return 401, b"send the token\n", plain, "WWW-Authenticate: Bearer"
+        try:
+            return 200, self._text(), f"Content-Type: {self._content_type}"
+        except Exception:  # noqa: BLE001 - the next scrape may go well
+            tell("metrics.broken", exc_info=True)
+            return 500, b"the metrics cannot be told: see the log\n", plain
+
+    def _may_read(self, headers: list[bytes]) -> bool:
+        if self._wanted is None:
+            return True
+        given = [
+            value.strip()
+            for name, _, value in (line.partition(b":") for line in headers)
+            if name.lower() == b"authorization"
+        ]
+        return len(given) == 1 and hmac.compare_digest(given[0], self._wanted)
