@@ -25,8 +25,10 @@ from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.rights import refuse_read_only
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
+from wpbridge.telling.counting import DB_ERROR, Counter, What, minute_of
 from wpbridge.telling.log import tell
 from wpbridge.upkeep.caretaker import SiteCaretaker
+from wpbridge.upkeep.history import History
 from wpbridge.upkeep.old_rows import InTurn, OldRows
 
 SHORTEST_POLL = timedelta(milliseconds=50)
@@ -40,6 +42,13 @@ def tell_outages(session: Session, bus: Bus, clock: Clock) -> None:
     )
     session.came_back = lambda seconds: bus.tell(
         StoreBack(at=clock.now(), site=bus.site, after=timedelta(seconds=seconds))
+    )
+
+
+def count_troubles(session: Session, counter: Counter, clock: Clock) -> None:
+    """Count the errors of the database, by its code."""
+    session.had_trouble = lambda code: counter.add(
+        What(minute_of(clock.now()), "", "", DB_ERROR, reason=code)
     )
 
 
@@ -77,7 +86,11 @@ def make_runner(
     me = identity(settings.wake_address)
     # A runner of a few named actions is soon gone.
     cares = settings.owns_site and settings.upkeep and only.ids is None
-    caretakers: list[OldRows | SiteCaretaker] = []
+    counter = Counter()
+    count_troubles(store.session, counter, clock)
+    caretakers: list[History | OldRows | SiteCaretaker] = [
+        History(store, clock, counter, holder=_holder(me), has_duty=only.ids is None)
+    ]
     if only.ids is None:
         keep = settings.results_keep
         caretakers.append(OldRows(store, clock, holder=_holder(me), keep_results=keep))
@@ -93,7 +106,8 @@ def make_runner(
         retry=settings.retry,
         shares=settings.shares,
         bus=bus,
-        caretaker=InTurn(*caretakers) if caretakers else None,
+        caretaker=InTurn(*caretakers),
+        counter=counter,
     )
 
 

@@ -23,7 +23,7 @@ from wpbridge.outcome import (
     Unrun,
     line_of,
 )
-from wpbridge.runner import action_events, concluding, log_texts
+from wpbridge.runner import action_events, concluding, log_texts, tallying
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_size import ClaimSize
@@ -182,6 +182,8 @@ class Bookkeeper:
     def _tell(self, ended: Sequence[Ended], written: Sequence[Written]) -> None:
         """Count what is true in the tables now, and send the events."""
         self._catch_up.has_ended = True
+        both = zip(ended, written, strict=True)
+        tallying.count_endings(self._run.counter, both, now=self._run.clock.now())
         for one, done in zip(ended, written, strict=True):
             self._count(done.ending, is_settled=done.is_settled)
             if (report := one.report) is not None:
@@ -208,6 +210,7 @@ class Bookkeeper:
         """Send the event of a start, once for each attempt."""
         if not state.is_told:
             state.is_told = True
+            self._run.counter.start(call.action.group, call.action.hook)
             if not self._run.bus.is_heard(ActionStarted):
                 return
             self._run.bus.tell(action_events.started(call.action, at, self._run.bus.site))
@@ -252,6 +255,8 @@ class Bookkeeper:
             in_hand.claims[action.claim_id].discard(action.id)
             if status in (Status.COMPLETE, Status.FAILED, Status.CANCELED):
                 self._count_status(status)
+                now = self._run.clock.now()
+                tallying.count_booked(self._run.counter, report, status, now=now)
                 self._breaker.note(action.hook, outcome)
                 self._tell_ended(report)
             else:

@@ -27,6 +27,7 @@ from wpbridge.runner.shares import Shares
 from wpbridge.runner.writing_endings import OF_THE_STORE
 from wpbridge.site.rules import FIRST_CLAIM
 from wpbridge.store.base import ClaimAndSettled, Claimed, ClaimFilter
+from wpbridge.telling.counting import EMPTY, What
 
 _TOLD_MEANWHILE: Final = (
     ActionStarted,
@@ -251,6 +252,8 @@ class Claiming:
                 took=timedelta(seconds=self._run.clock.monotonic() - before),
             )
             self._run.bus.tell(event)
+        else:
+            self._run.counter.add(What(0, "", "", EMPTY))
         return made.claim
 
 

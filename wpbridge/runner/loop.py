@@ -13,6 +13,7 @@ from wpbridge.clock import Clock
 from wpbridge.errors import RunnerGone
 from wpbridge.events import RunnerPresumedDead, RunnerStarted, RunnerStopped
 from wpbridge.executors.base import Executor
+from wpbridge.runner import tallying
 from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.catch_up import CatchUp
@@ -35,6 +36,7 @@ from wpbridge.runner.upkeep_turns import Caretaker, UpkeepTurns
 from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import Claimed, ClaimFilter, Store
 from wpbridge.telling.bus import Bus
+from wpbridge.telling.counting import Counter
 
 __all__ = ["Limits", "Runner"]
 
@@ -55,8 +57,10 @@ class Runner:
         shares: Mapping[str, int] = MappingProxyType({}),
         bus: Bus | None = None,
         caretaker: Caretaker | None = None,
+        counter: Counter | None = None,
     ) -> None:
-        bus = bus or Bus()
+        bus, counter = bus or Bus(), counter or Counter()
+        tallying.count_events(bus, counter)
         run = Run(
             store=store,
             executor=executor,
@@ -65,6 +69,7 @@ class Runner:
             me=me,
             limits=limits,
             started=clock.monotonic(),
+            counter=counter,
         )
         self._run = run
         self._presence = Presence(run)

@@ -10,6 +10,7 @@ from wpbridge.runner.in_hand import InHand, Totals
 from wpbridge.runner.limits import Limits
 from wpbridge.store.base import Store
 from wpbridge.telling.bus import Bus
+from wpbridge.telling.counting import Counter
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,6 +25,8 @@ class Run:
     limits: Limits
     started: float
     """When it began, in monotonic seconds."""
+    counter: Counter = field(default_factory=Counter)
+    """Counts what the run does."""
     in_hand: InHand = field(default_factory=InHand)
     totals: Totals = field(default_factory=Totals)
     is_stopping: bool = False

@@ -6,7 +6,7 @@ from typing import Protocol
 from wpbridge.clock import Clock
 from wpbridge.dataclass import dataclass
 
-ASK_SECONDS = 15.0
+ASK_SECONDS = 10.0
 """How often a caretaker with nothing to do is asked again."""
 NEXT_SECONDS = 0.2
 """Between two pieces of its work, so that the loop does mostly its own."""

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from wpbridge.store.rows.zones import Zones
     from wpbridge.store.upkeep.cleaning import Cleaning
     from wpbridge.store.upkeep.duties import Duties
+    from wpbridge.store.upkeep.php_endings import PhpEndings
     from wpbridge.store.upkeep.retention import Retention
     from wpbridge.store.upkeep.stale_claims import StaleClaims
 
@@ -90,6 +91,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "wordpress_users": ("rows.wordpress_users", "WordPressUsers", ("tables",)),
     "results": ("rows.results", "Results", ("tables",)),
     "stats": ("rows.stats", "Stats", ("tables",)),
+    "php_endings": ("upkeep.php_endings", "PhpEndings", ("tables", "groups", "stats")),
 }
 """By name: each part's module in this room, its class, and what it is made from."""
 
@@ -138,6 +140,7 @@ class OpenStore:
         wordpress_users: WordPressUsers
         results: Results
         stats: Stats
+        php_endings: PhpEndings
     else:
 
         def __getattr__(self, name: str) -> object:

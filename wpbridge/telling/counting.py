@@ -8,6 +8,7 @@ See docs/explain/measuring.md.
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from wpbridge.telling.metrics import (
@@ -42,7 +43,7 @@ class What(NamedTuple):
     """What was counted, and when."""
 
     minute: int
-    """Since 1970, in minutes of UTC."""
+    """Since 1970, in minutes of UTC; 0 for what is no part of the history."""
     hook: str
     group: str
     outcome: str
@@ -95,6 +96,8 @@ class Counter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._new: Tallies = {}
+        self._starts: dict[tuple[str, str], int] = {}
+        """By group and hook. They are counted for each action, so it must be quick."""
         self._read: dict[str, Tallies] = {}
 
     def reader(self, name: str) -> Callable[[], Tallies]:
@@ -116,11 +119,23 @@ class Counter:
 
     def add(self, what: What, took: float | None = None, waited: float | None = None) -> None:
         """Count one thing, with the seconds that it took and waited."""
+        self.add_each([(what, took, waited)])
+
+    def start(self, group: str, hook: str) -> None:
+        """Count an attempt that has begun."""
+        pair = group, hook
         with self._lock:
-            tally = self._new.get(what)
-            if tally is None:
-                tally = self._new[what] = Tally()
-            tally.add(took, waited)
+            self._starts[pair] = self._starts.get(pair, 0) + 1
+
+    def add_each(self, told: Iterable[tuple[What, float | None, float | None]]) -> None:
+        """Count many things, each as :meth:`add` does."""
+        with self._lock:
+            new = self._new
+            for what, took, waited in told:
+                tally = new.get(what)
+                if tally is None:
+                    tally = new[what] = Tally()
+                tally.add(took, waited)
 
     def add_many(self, what: What, times: int) -> None:
         """Count the same thing so many times."""
@@ -136,6 +151,11 @@ class Counter:
                 _join(self._read[reader], tallies)
 
     def _share(self) -> None:
+        for (group, hook), times in self._starts.items():
+            tally = Tally()
+            tally.actions = times
+            _join(self._new, {What(0, hook, group, STARTED): tally})
+        self._starts = {}
         for told in self._read.values():
             _join(told, self._new)
         self._new = {}
@@ -296,7 +316,7 @@ _COUNTERS: Final[Mapping[str, tuple[str, Callable[[What], Labels]]]] = {
     "canceled": ("wpbridge_actions_canceled_total", lambda what: (what.group, what.hook)),
     CLAIM: ("wpbridge_claims_total", lambda _: ("claimed",)),
     EMPTY: ("wpbridge_claims_total", lambda _: ("empty",)),
-    DB_ERROR: ("wpbridge_db_errors_total", lambda what: (what.hook,)),
+    DB_ERROR: ("wpbridge_db_errors_total", lambda what: (what.reason,)),
     RESCUED: ("wpbridge_actions_rescued_total", lambda what: (what.reason,)),
     PHP_RESTART: ("wpbridge_php_worker_restarts_total", lambda what: (what.reason,)),
     PURGED: ("wpbridge_purged_rows_total", lambda what: (what.reason,)),
@@ -337,6 +357,11 @@ _WORDS: Final[Mapping[str, str]] = {
     "Unwritten": "unwritten",
     "Unended": "unwritten",
 }
+
+
+def minute_of(at: datetime) -> int:
+    """Return the minute of a moment, as a :class:`What` has it."""
+    return int(at.timestamp()) // 60
 
 
 def reason_of(error_type: str) -> str:

@@ -6,6 +6,7 @@ DOOR: Final = (
     "caretaker",
     "claim_holders",
     "cleanup",
+    "history",
     "old_rows",
     "own_tables",
     "selection",

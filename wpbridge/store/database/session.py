@@ -17,7 +17,7 @@ from wpbridge.errors import InputError, SchemaError
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.database.connection import Connection, DBAPIError, Engine, text
 from wpbridge.store.database.dialect import Dialect
-from wpbridge.store.database.trouble import Trouble, trouble_of
+from wpbridge.store.database.trouble import Trouble, code_of, trouble_of
 
 T = TypeVar("T")
 Transaction: TypeAlias = Connection
@@ -91,6 +91,8 @@ class Session:
         """Called once at the beginning of each outage, with the error."""
         self.came_back: Callable[[float], None] = lambda _seconds: None
         """Called at the end of an outage, with its length in seconds."""
+        self.had_trouble: Callable[[str], None] = lambda _code: None
+        """Called for each error of the database, with the code that it gave."""
         self._work: Callable[[], bool] | None = None
         """See :meth:`meanwhile`."""
         self._witness: Callable[[Connection, object], None] = _look_away
@@ -227,6 +229,7 @@ class Session:
                 done = attempt()
             except DBAPIError as error:
                 trouble = trouble_of(error)
+                self.had_trouble(code_of(error))
                 if trouble.gone or trouble.denied:
                     self._drop()
                 outage.meet(trouble, is_old=is_old)

@@ -149,6 +149,14 @@ def sort_trouble(error: BaseException) -> Trouble:
     return Trouble(error=kind(f"the database refused a statement: {line}{advice}"))
 
 
+def code_of(error: DBAPIError) -> str:
+    """Return the code that a database gave: a number, or SQLite's name for it."""
+    given = error.orig.args[0] if error.orig.args else None
+    if isinstance(given, int):
+        return str(given)
+    return str(getattr(error.orig, "sqlite_errorname", "unknown"))
+
+
 def trouble_of(error: DBAPIError) -> Trouble:
     """Sort an error by the driver's own. One that cost the connection is an outage."""
     trouble = sort_trouble(error.orig)

@@ -95,12 +95,17 @@ class Stats:
 
     def add(self, counts: Iterable[Count]) -> None:
         """Add counts of minutes to what is there, in one transaction."""
+        told = list(counts)
+        if told and self.is_kept():
+            self._session.transact(lambda c: self.add_on(c, told))
+
+    def add_on(self, connection: Connection, counts: Iterable[Count]) -> None:
+        """Do the same as :meth:`add` in a transaction of the caller."""
         new = _together(counts)
-        if not (new and self.is_kept()):
-            return
-        since = min(count.begin for count in new)
-        until = max(count.begin for count in new) + timedelta(seconds=1)
-        self._session.transact(lambda c: self._add(c, "minute", new, since, until))
+        if new and self.is_kept():
+            since = min(count.begin for count in new)
+            until = max(count.begin for count in new) + timedelta(seconds=1)
+            self._add(connection, "minute", new, since, until)
 
     def _add(
         self,

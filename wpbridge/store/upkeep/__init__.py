@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("cleaning", "duties", "retention", "stale_claims")
+DOOR: Final = ("cleaning", "duties", "php_endings", "retention", "stale_claims")
 """The modules that other rooms may import."""

@@ -1,0 +1,89 @@
+"""Count what a run does, for its history and its metrics: docs/explain/measuring.md.
+
+Endings and starts are counted by the loop, since there are many of them. What is rarer is counted
+by subscribers of its events.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from wpbridge.action import Status
+from wpbridge.events import ActionRescued, ClaimMade
+from wpbridge.executors.base import Report
+from wpbridge.outcome import Booked, Failed
+from wpbridge.runner.in_hand import Ended
+from wpbridge.runner.writing_endings import Written
+from wpbridge.store.base import Ending
+from wpbridge.telling.bus import Bus
+from wpbridge.telling.counting import CLAIM, RESCUED, Counter, What, minute_of, reason_of
+
+_OUTCOMES = {
+    Status.COMPLETE: "complete",
+    Status.FAILED: "failed",
+    Status.CANCELED: "canceled",
+}
+"""What an ending counts as, by the status that it leaves. Every other one is a retry."""
+
+
+def count_endings(
+    counter: Counter, told: Iterable[tuple[Ended, Written]], *, now: datetime
+) -> None:
+    """Count endings that stand in the tables now. What was not ours to end is left out."""
+    counter.add_each(_endings(told, minute_of(now)))
+
+
+def _endings(
+    told: Iterable[tuple[Ended, Written]], minute: int
+) -> Iterator[tuple[What, float | None, float | None]]:
+    for one, done in told:
+        ending, report = done.ending, one.report
+        if not done.is_settled or (ending.status is Status.PENDING and ending.retry_at is None):
+            continue
+        outcome = _OUTCOMES.get(ending.status, "retried")
+        reason = _reason(done.failed, report) if outcome == "failed" else ""
+        action = ending.action
+        what = What(minute, action.hook, action.group, outcome, "wpbridge", reason)
+        yield what, *_spans(ending, report)
+
+
+def _spans(ending: Ending, report: Report | None) -> tuple[float | None, float | None]:
+    """Return for how many seconds the action ran, and waited before."""
+    if report is None:
+        return None, None
+    due = ending.action.scheduled_at
+    waited = None if due is None else max(0.0, (report.started_at - due).total_seconds())
+    return max(0.0, (report.ended_at - report.started_at).total_seconds()), waited
+
+
+def _reason(failed: Failed | None, report: Report | None) -> str:
+    outcome = failed or (report.outcome if report is not None else None)
+    if isinstance(outcome, Booked):
+        outcome = outcome.failure
+    return reason_of(outcome.error_type) if isinstance(outcome, Failed) else "unwritten"
+
+
+def count_booked(counter: Counter, report: Report, status: str, *, now: datetime) -> None:
+    """Count an action that the plugin's own code has ended in a PHP worker of ours."""
+    action = report.call.action
+    outcome = _OUTCOMES[Status(status)]
+    reason = _reason(None, report) if outcome == "failed" else ""
+    due = action.scheduled_at
+    waited = None if due is None else max(0.0, (report.started_at - due).total_seconds())
+    what = What(minute_of(now), action.hook, action.group, outcome, "wpbridge", reason)
+    counter.add(what, max(0.0, report.took.total_seconds()), waited)
+
+
+def count_events(bus: Bus, counter: Counter) -> None:
+    """Subscribe to the events that are counted."""
+
+    def claimed(event: ClaimMade) -> None:
+        counter.add(What(minute_of(event.at), "", "", CLAIM), event.took.total_seconds())
+
+    def rescued(event: ActionRescued) -> None:
+        minute = minute_of(event.at)
+        counter.add(What(minute, "", "", RESCUED, reason=event.how))
+        if event.how == "failed":
+            counter.add(What(minute, event.hook, event.group, "failed", reason="crash"))
+
+    bus.subscribe(ClaimMade, claimed)
+    bus.subscribe(ActionRescued, rescued)
