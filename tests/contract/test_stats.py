@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rows import change
-from wpbridge.store.rows.stats import BOUNDS, HOURS_KEPT, MINUTES_KEPT, Count, Span, bucketed
+from wpbridge.store.rows.stats import HOURS_KEPT, MINUTES_KEPT, Count, Span, bucketed
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
 
 BEGIN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
@@ -26,8 +27,8 @@ def count(minute: int = 0, *, hook: str = "h", outcome: str = "complete", took: 
         outcome=outcome,
         duration_seconds=took,
         wait_seconds=took / 2,
-        durations=bucketed(took),
-        waits=bucketed(took / 2),
+        durations=bucketed(took, DURATION_BOUNDS),
+        waits=bucketed(took / 2, WAIT_BOUNDS),
     )
 
 
@@ -40,8 +41,8 @@ def kept(store: RunnerStore, span: Span = "minute") -> list[tuple[str, int, floa
     ("seconds", "place"), [(0, 0), (0.005, 0), (0.0051, 1), (300, 13), (301, 14), (1e9, 14)]
 )
 def test_a_duration_lies_in_the_first_bucket_that_holds_it(seconds: float, place: int) -> None:
-    buckets = bucketed(seconds)
-    assert (buckets.index(1), sum(buckets), len(buckets)) == (place, 1, len(BOUNDS) + 1)
+    buckets = bucketed(seconds, DURATION_BOUNDS)
+    assert (buckets.index(1), sum(buckets), len(buckets)) == (place, 1, len(DURATION_BOUNDS) + 1)
 
 
 def test_counts_are_added_to_what_is_there(store: RunnerStore) -> None:
@@ -59,7 +60,7 @@ def test_counts_are_added_to_what_is_there(store: RunnerStore) -> None:
         if c.hook == "h" and c.outcome == "complete"
     ]
     assert sum(first.durations) == sum(first.waits) == 3
-    assert first.durations[bucketed(3).index(1)] == 1
+    assert first.durations[bucketed(3, DURATION_BOUNDS).index(1)] == 1
 
 
 def test_two_writers_at_once_lose_nothing(
@@ -96,6 +97,22 @@ def test_old_minutes_become_hours_and_old_hours_go(store: RunnerStore) -> None:
     while store.parts.stats.roll_up(much_later):
         pass
     assert kept(store) == kept(store, "hour") == []
+
+
+def test_minutes_and_hours_together_have_each_ending_once(store: RunnerStore) -> None:
+    samples = [count(outcome="due"), count(59, outcome="due")]
+    store.parts.stats.add([count(), count(59), count(60), count(119), *samples])
+    before = store.parts.stats.between(BEGIN, BEGIN + timedelta(hours=2))
+    assert store.parts.stats.roll_up(BEGIN + MINUTES_KEPT + timedelta(hours=1))
+    after = store.parts.stats.between(BEGIN, BEGIN + timedelta(hours=2))
+    assert len(before) == 6
+    assert sorted((f"{c.begin:%H:%M}", c.outcome, c.actions) for c in after) == [
+        ("12:00", "complete", 2),
+        ("12:00", "due", 2),
+        ("13:00", "complete", 1),
+        ("13:59", "complete", 1),
+    ]
+    assert store.parts.stats.between(BEGIN - timedelta(hours=1), BEGIN) == []
 
 
 def test_damaged_buckets_count_as_empty(store: RunnerStore) -> None:

@@ -118,7 +118,8 @@ class Server:
         self._text = text
         self._content_type = content_type
         self._wanted = None if token is None else f"Bearer {token}".encode()
-        self._open: dict[asyncio.Task[None], None] = {}
+        self._open: dict[asyncio.Task[None], socket.socket] = {}
+        """The connections, the oldest first."""
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="wpbridge-metrics", daemon=True)
@@ -132,39 +133,57 @@ class Server:
         self._thread.join()
 
     def _run(self) -> None:
+        self._sock.settimeout(0)
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._serve())
+        for sock in (self._sock, *self._open.values()):
+            sock.close()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connected, sock=self._sock, limit=HEAD_BYTES)
+        taking = self._loop.create_task(self._take_connections())
         await self._over.wait()
-        server.close()
+        taking.cancel()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
-        if len(self._open) >= MOST_CONNECTIONS:
-            oldest = next(iter(self._open))
-            del self._open[oldest]
-            oldest.cancel()
-        self._open[task] = None
-        try:
-            await self._answer(reader, writer)
-        except (OSError, EOFError, asyncio.LimitOverrunError, asyncio.CancelledError):
-            # The client has gone, was too slow or said too much; or another one has its place.
-            writer.transport.abort()
-        finally:
-            self._open.pop(task, None)
-            writer.close()
+    async def _take_connections(self) -> None:
+        while True:
+            try:
+                sock, _ = await self._loop.sock_accept(self._sock)
+            except OSError:
+                # The process has no descriptor left, say.
+                await asyncio.sleep(1)
+                continue
+            if len(self._open) >= MOST_CONNECTIONS:
+                oldest = next(iter(self._open))
+                oldest.cancel()
+                await asyncio.wait([oldest])
+            task = self._loop.create_task(self._answer(sock))
+            self._open[task] = sock
+            task.add_done_callback(self._end)
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # So waiting for room in the buffer is waiting for all to be sent.
-        writer.transport.set_write_buffer_limits(0)
-        async with asyncio.timeout(SECONDS):
-            head = await reader.readuntil(b"\r\n\r\n")
-        lines = head.split(b"\r\n")
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._open.pop(task).close()
+
+    async def _answer(self, sock: socket.socket) -> None:
+        # A client that has gone, or was too slow, is let go.
+        with suppress(OSError):
+            async with asyncio.timeout(SECONDS):
+                head = await self._head(sock)
+            if head is not None:
+                async with asyncio.timeout(SECONDS):
+                    await self._loop.sock_sendall(sock, self._answer_to(head.split(b"\r\n")))
+
+    async def _head(self, sock: socket.socket) -> bytes | None:
+        """Return the head of a request; None if it does not come whole, or is too long."""
+        found = b""
+        while b"\r\n\r\n" not in found:
+            part = await self._loop.sock_recv(sock, HEAD_BYTES)
+            found += part
+            if not part or len(found) > HEAD_BYTES:
+                return None
+        return found.partition(b"\r\n\r\n")[0]
+
+    def _answer_to(self, lines: list[bytes]) -> bytes:
         status, body, *headers = self._found(lines)
-        is_head = lines[0].startswith(b"HEAD ")
         told = [
             f"HTTP/1.1 {status} {_REASONS[status]}",
             *headers,
@@ -172,9 +191,8 @@ class Server:
             "Cache-Control: no-store",
             "Connection: close",
         ]
-        writer.write("\r\n".join([*told, "", ""]).encode() + (b"" if is_head else body))
-        async with asyncio.timeout(SECONDS):
-            await writer.drain()
+        head = "\r\n".join([*told, "", ""]).encode()
+        return head if lines[0].startswith(b"HEAD ") else head + body
 
     def _found(self, lines: list[bytes]) -> tuple[int, bytes, *tuple[str, ...]]:
         """Return the status, the body and further headers of the answer to a request."""

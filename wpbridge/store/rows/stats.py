@@ -1,8 +1,9 @@
 """Keep how many actions ended, minute by minute and later hour by hour, and how long they took.
 
 A row counts the endings of one hook in one group with one outcome. Its buckets count durations and
-waits up to a bound each, so that percentiles of many rows can be read from their sums. Minutes are
-summed up to hours when they are old, and hours are deleted at last.
+waits up to a bound each, so that percentiles of many rows can be read from their sums. Rows of
+other outcomes are samples (docs/explain/measuring.md), which are joined alike. Minutes are summed
+up to hours when they are old, and hours are deleted at last.
 """
 
 from bisect import bisect_left
@@ -13,24 +14,24 @@ from typing import Final, Literal, TypeAlias
 
 from wpbridge.clock import to_text
 from wpbridge.dataclass import dataclass
-from wpbridge.store.database.connection import Connection, text
+from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.texts import date
 from wpbridge.store.schema.tables import STATS
 from wpbridge.store.structure.tables import Tables
+from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
 
 Span: TypeAlias = Literal["minute", "hour"]
-BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""The upper bounds of the buckets, in seconds; the last bucket has what is longer."""
 MINUTES_KEPT: Final = timedelta(days=2)
 HOURS_KEPT: Final = timedelta(days=90)
-_NONE: Final = (0,) * (len(BOUNDS) + 1)
+_NO_DURATIONS: Final = (0,) * (len(DURATION_BOUNDS) + 1)
+_NO_WAITS: Final = (0,) * (len(WAIT_BOUNDS) + 1)
 _KEY: Final = ", ".join(STATS.key)
 
 
-def bucketed(seconds: float) -> tuple[int, ...]:
-    """Return the buckets of one duration."""
-    place = bisect_left(BOUNDS, seconds)
-    return tuple(int(place == number) for number in range(len(_NONE)))
+def bucketed(seconds: float, bounds: Sequence[float]) -> tuple[int, ...]:
+    """Return the buckets of one duration or wait."""
+    place = bisect_left(bounds, seconds)
+    return tuple(int(place == number) for number in range(len(bounds) + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +43,14 @@ class Count:
     hook: str
     group_id: int
     outcome: str
-    """``complete``, ``failed``, ``canceled`` or ``retried``."""
+    """``complete``, ``failed``, ``canceled`` or ``retried``; or the name of a sample."""
     actions: int = 1
     duration_seconds: float = 0.0
     """Of all of them together, as are the waits: from an action's date to its start."""
     wait_seconds: float = 0.0
-    durations: tuple[int, ...] = _NONE
-    """How many lie in each bucket (:data:`BOUNDS`)."""
-    waits: tuple[int, ...] = _NONE
+    durations: tuple[int, ...] = _NO_DURATIONS
+    """How many lie in each bucket, see :mod:`wpbridge.telling.metrics`."""
+    waits: tuple[int, ...] = _NO_WAITS
 
     @property
     def place(self) -> tuple[str, str, int, str]:
@@ -84,6 +85,11 @@ class Stats:
             f" AND begin_gmt < :until ORDER BY begin_gmt{dialect.row_lock}"
         )
         self._read = text(self._of.text.removesuffix(dialect.row_lock))
+        # One statement: while minutes become an hour, it sees either of them.
+        self._between = text(
+            f"SELECT {columns} FROM {table} WHERE span IN ('minute', 'hour')"
+            " AND begin_gmt >= :since AND begin_gmt < :until ORDER BY begin_gmt"
+        )
         self._oldest = text(f"SELECT MIN(begin_gmt) FROM {table} WHERE span = :span")
         self._delete = text(
             f"DELETE FROM {table} WHERE span = :span AND begin_gmt >= :since AND begin_gmt < :until"
@@ -122,12 +128,25 @@ class Stats:
             connection.execute(self._write, {"span": span, **_values(told)})
 
     def of(self, span: Span, since: datetime, until: datetime) -> list[Count]:
-        """Return the counts of a time, the oldest first."""
+        """Return the counts of a time in rows of one span, the oldest first."""
+        return self._found(self._read, since, until, span=span)
+
+    def between(self, since: datetime, until: datetime) -> list[Count]:
+        """Return the counts of minutes and hours that begin within a time, the oldest first.
+
+        Each ending is in one of them, if the time begins with an hour: an old hour has one row, a
+        newer one has a row for each minute.
+        """
+        return self._found(self._between, since, until)
+
+    def _found(
+        self, statement: Statement, since: datetime, until: datetime, **more: object
+    ) -> list[Count]:
         if not self.is_kept():
             return []
-        values = {"span": span, "since": to_text(since), "until": to_text(until)}
+        values = {"since": to_text(since), "until": to_text(until), **more}
         return self._session.run(
-            lambda c: [_count(row) for row in c.execute(self._read, values).fetchall()]
+            lambda c: [_count(row) for row in c.execute(statement, values).fetchall()]
         )
 
     def roll_up(self, now: datetime) -> bool:
@@ -204,16 +223,16 @@ def _count(row: Sequence[object]) -> Count:
         actions=int(str(actions)),
         duration_seconds=float(str(duration)),
         wait_seconds=float(str(wait)),
-        durations=_buckets(durations),
-        waits=_buckets(waits),
+        durations=_buckets(durations, _NO_DURATIONS),
+        waits=_buckets(waits, _NO_WAITS),
     )
 
 
-def _buckets(told: object) -> tuple[int, ...]:
+def _buckets(told: object, none: tuple[int, ...]) -> tuple[int, ...]:
     """Return the buckets that a text holds; a damaged one counts as empty."""
     parts = str(told).split(",")
-    good = len(parts) == len(_NONE) and all(p.isascii() and p.isdigit() for p in parts)
-    return tuple(map(int, parts)) if good else _NONE
+    good = len(parts) == len(none) and all(p.isascii() and p.isdigit() for p in parts)
+    return tuple(map(int, parts)) if good else none
 
 
 def _sum(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
