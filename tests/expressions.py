@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from wpbridge.telling.metrics import METRICS, Metric
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[\w:$]+|[^\s\w]')
+_GROWN = re.compile(
+    r"\((\w*\{[^{}]*\}) unless \1 offset (\S+)\)"
+    r" and on \(job, instance\) up offset \2 == 1 or increase\(\1\[\2\]\)"
+)
+"""How much a counter has grown, with the first value of a series that is new."""
 _PARTS = ("_bucket", "_sum", "_count")
 _RATES = frozenset({"rate", "increase", "irate"})
 _SLOPES = frozenset({"predict_linear", "deriv", "delta"})
@@ -55,7 +60,7 @@ class Use:
 
 def uses(expression: str) -> Iterator[Use]:
     """Every selector of an expression."""
-    tokens = _TOKEN.findall(expression)
+    tokens = _TOKEN.findall(_GROWN.sub(r"increase(\1[\2])", expression))
     stack: list[Call] = []
     name = ""
     by: tuple[str, ...] = ()

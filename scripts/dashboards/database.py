@@ -4,7 +4,7 @@ from typing import Final
 
 from dashboards.grafana import Board
 from dashboards.panels import PER_SECOND, SITES, chart, number, percentiles
-from dashboards.promql import gauge, increase, of, or_none_counted, quantile, rate
+from dashboards.promql import gauge, grown, of, or_none_counted, quantile, rate
 
 CLAIM: Final = "wpbridge_claim_duration_seconds"
 BYTES: Final = "wpbridge_table_bytes"
@@ -22,7 +22,7 @@ NOW: Final = (
         "Errors within an hour",
         "Errors of the database that runners met.",
         "short",
-        or_none_counted(increase("wpbridge_db_errors_total", within="1h"), within="1h"),
+        or_none_counted(grown("wpbridge_db_errors_total", within="1h"), within="1h"),
         bad_from=1,
     ),
     number(

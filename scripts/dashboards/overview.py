@@ -9,7 +9,7 @@ from dashboards.promql import (
     FAILED,
     GROUP,
     gauge,
-    increase,
+    grown,
     of_daemons,
     or_none_counted,
     or_zero,
@@ -70,7 +70,7 @@ NOW: Final = (
         "Failed within an hour",
         "Actions that failed and are not retried.",
         "short",
-        or_none_counted(increase(FAILED, within="1h", where=(GROUP,)), within="1h"),
+        or_none_counted(grown(FAILED, within="1h", where=(GROUP,)), within="1h"),
         bad_from=1,
     ),
     number(

@@ -47,6 +47,18 @@ def increase(name: str, *by: str, within: str, where: tuple[str, ...] = ()) -> s
     return f"sum{_by(*by)}(increase({of(name, *where)}[{within}]))"
 
 
+def grown(name: str, *by: str, within: str, where: tuple[str, ...] = ()) -> str:
+    """Return the same as :func:`increase`, with the first value of a series that is new.
+
+    A series begins when its first failure is counted, and ``increase`` takes that value for an old
+    one. It is new if its daemon was scraped before and the series was not there.
+    """
+    series = of(name, *where)
+    new = f"({series} unless {series} offset {within})"
+    is_watched = f"and on (job, instance) up offset {within} == 1"
+    return f"sum{_by(*by)}({new} {is_watched} or increase({series}[{within}]))"
+
+
 def or_zero(expression: str) -> str:
     """Return zero where the tables have nothing to show, but nothing where they cannot be read."""
     return f"{expression} or 0 * ({gauge('wpbridge_scrape_success')} == 1)"
@@ -70,8 +82,8 @@ def mean(name: str, *by: str, where: tuple[str, ...] = ()) -> str:
 
 def share_that_fails(*by: str, within: str, where: tuple[str, ...] = ()) -> str:
     """Return which share fails of what ends. There is none where nothing ended."""
-    failed = increase(FAILED, *by, within=within, where=where)
-    ended = increase("", *by, within=within, where=(ENDED, *where))
+    failed = grown(FAILED, *by, within=within, where=where)
+    ended = grown("", *by, within=within, where=(ENDED, *where))
     return f"({failed} or 0 * {ended}) / ({ended} > 0)"
 
 
