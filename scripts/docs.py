@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+import alert_rules
 from wpbridge.cli.filters import change_options, filter_options
 from wpbridge.cli.main import cli
 from wpbridge.cli.options import php_options, site_options
@@ -210,3 +211,4 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     FILE.write_text(reference(), "utf-8")
+    alert_rules.FILE.write_text(alert_rules.text(), "utf-8")
