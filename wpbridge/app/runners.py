@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
+from wpbridge.app.own_hooks import OWN
 from wpbridge.app.parts import php_workers
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.events import StoreBack, StoreLost
@@ -102,7 +103,7 @@ def make_runner(
         clock,
         me,
         only=only,
-        limits=_limits(settings, daemon=daemon),
+        limits=_limits(settings, only, daemon=daemon),
         retry=settings.retry,
         shares=settings.shares,
         bus=bus,
@@ -111,13 +112,14 @@ def make_runner(
     )
 
 
-def _limits(settings: Settings, *, daemon: bool) -> Limits:
+def _limits(settings: Settings, only: ClaimFilter, *, daemon: bool) -> Limits:
     return Limits(
         batch_size=settings.batch_size,
         batches=settings.batches,
         max_actions=settings.max_actions,
         max_time=settings.max_time,
         concurrency=settings.concurrency + (php_workers(settings) if settings.php else 0),
+        serves_queue=only.ids is None and not OWN.issuperset(settings.hooks or ("",)),
         rescue=settings.rescue,
         keep_output=settings.keep_output,
         poll=(settings.poll_interval or SHORTEST_POLL) if daemon else None,

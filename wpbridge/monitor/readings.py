@@ -1,10 +1,30 @@
 """What the tables show at one moment: the gauges that metrics, alerts and the dashboard share."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
 
+from wpbridge.clock import Clock, SystemClock
 from wpbridge.dataclass import dataclass
+from wpbridge.errors import WpbridgeError
+from wpbridge.runner.identity import identity
+from wpbridge.runner.liveness import is_dead
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.reading.counting import CAP
 from wpbridge.store.records import Pause
+from wpbridge.store.running.ownership import runners
+from wpbridge.store.running.places import places
+from wpbridge.telling.log import tell
+
+EVERY_SECONDS: Final = 15.0
+"""A reading is made so often."""
+BUSY_SHARE: Final = 0.01
+"""A reading that takes long is made less often, so that no more of the time goes into it."""
+KEPT_SECONDS: Final = 300.0
+"""An older reading is not given out: nobody could tell it from a new one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +32,7 @@ class Readings:
     """One reading. Counts stop at :attr:`cap`, which then means so many or more."""
 
     at: datetime
-    """Aware UTC, by the database's clock."""
+    """Aware UTC."""
     took_seconds: float
     cap: int
     counts: Mapping[str, int]
@@ -46,3 +66,126 @@ class Readings:
     def oldest_due(self) -> float:
         """Return for how many seconds the oldest due action has been due; 0 where none is."""
         return max(self.oldest_due_seconds.values(), default=0.0)
+
+
+def read(store: OpenStore, now: datetime) -> Readings:
+    """Ask the tables once.
+
+    Raises:
+        StoreError: they cannot be asked.
+    """
+    begin = time.perf_counter()
+    gauges = store.gauges
+    due, groups = gauges.due(now), gauges.due_groups(now)
+    started = gauges.longest_start()
+    sizes = gauges.sizes()
+    last_run, place_count = _of_runners(store, now)
+    return Readings(
+        at=now,
+        cap=CAP,
+        counts=store.counting.statuses(cap=CAP),
+        due=due.due,
+        past_due=due.past_due,
+        due_by_group={slug: group.actions for slug, group in groups.items()},
+        oldest_due_seconds={
+            slug: _seconds(group.oldest, now) for slug, group in groups.items() if group.oldest
+        },
+        claims=gauges.claims(),
+        running=gauges.running(),
+        running_longest_seconds=_seconds(started, now) if started else 0.0,
+        table_rows={name: size.rows for name, size in sizes.items() if size.rows is not None},
+        table_bytes={name: size.size for name, size in sizes.items()},
+        pauses=store.pauses.in_force(now),
+        last_run=last_run,
+        recurring_stopped=len(store.stopped_chains.find(now)),
+        places=place_count,
+        took_seconds=time.perf_counter() - begin,
+    )
+
+
+def _of_runners(store: OpenStore, now: datetime) -> tuple[Mapping[str, datetime], int]:
+    """Return when each kind of runner last gave a sign, and the places of those that live."""
+    found = list(runners(store.tables))
+    signs = dict(store.gauges.signs())
+    beats = [now - timedelta(seconds=runner.beat_age_seconds) for runner in found]
+    of_ours = [*beats, signs.get("wpbridge"), store.gauges.last_counted()]
+    last = max((at for at in of_ours if at is not None), default=None)
+    if last is not None:
+        signs["wpbridge"] = last
+    told, me = places(store.tables), identity()
+    live = [runner for runner in found if not is_dead(runner, me)]
+    return signs, sum(told.get(runner.id, 0) for runner in live)
+
+
+def _seconds(since: datetime, now: datetime) -> float:
+    return max(0.0, (now - since).total_seconds())
+
+
+class CachedReadings:
+    """The last reading of a site, made over and over on a thread of its own.
+
+    Whoever asks for it never waits. The thread has its own connection, which it opens anew after
+    each trouble.
+    """
+
+    def __init__(self, open_store: Callable[[], OpenStore], clock: Clock | None = None) -> None:
+        """Begin to read.
+
+        Args:
+            open_store: opens a store of the site, for this thread alone.
+            clock: the clock of what is due and old.
+        """
+        self._open = open_store
+        self._clock = clock or SystemClock()
+        self._last: Readings | None = None
+        self._news = threading.Condition()
+        self._is_over = False
+        self._attempts = 0
+        self._thread = threading.Thread(target=self._run, name="wpbridge-readings", daemon=True)
+        self._thread.start()
+
+    def latest(self) -> Readings | None:
+        """Return the last reading; None if the last attempt failed, or if it is too old."""
+        last = self._last
+        if last is None or _seconds(last.at, self._clock.now()) > KEPT_SECONDS:
+            return None
+        return last
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the first attempt has been made, but no longer than this."""
+        with self._news:
+            self._news.wait_for(lambda: self._attempts or self._is_over, seconds)
+
+    def close(self) -> None:
+        """End the thread, which closes its connection; a reading that runs is ended first."""
+        with self._news:
+            self._is_over = True
+            self._news.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        store: OpenStore | None = None
+        while not self._is_over:
+            begin = time.perf_counter()
+            found: Readings | None = None
+            try:
+                store = store or self._open()
+                found = read(store, self._clock.now())
+            except Exception as error:  # noqa: BLE001 - the next attempt may go well
+                if not isinstance(error, WpbridgeError):
+                    tell("metrics.broken", exc_info=True)
+                _close(store)
+                store = None
+            self._last = found
+            with self._news:
+                self._attempts += 1
+                self._news.notify_all()
+                took = time.perf_counter() - begin
+                self._news.wait_for(lambda: self._is_over, max(EVERY_SECONDS, took / BUSY_SHARE))
+        _close(store)
+
+
+def _close(store: OpenStore | None) -> None:
+    with suppress(WpbridgeError):
+        if store is not None:
+            store.close()

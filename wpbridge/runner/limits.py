@@ -24,7 +24,14 @@ class Limits:
     max_time: timedelta | None = None
     concurrency: int = 4
     """How many may run at once: a daemon claims by it."""
+    serves_queue: bool = True
+    """Whether it runs what is due, and not only named actions or wpbridge's own."""
     rescue: RescuePolicy = "retry"
     keep_output: KeepOutput = "always"
     poll: timedelta | None = None
     """How long a daemon waits before it looks again. Without it, a run ends when nothing is due."""
+
+    @property
+    def places(self) -> int:
+        """Return how many actions of the queue can run at once."""
+        return self.concurrency if self.serves_queue else 0

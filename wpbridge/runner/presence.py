@@ -20,6 +20,8 @@ class Presence:
         """The ids of our rows; the last is the one that counts."""
         self._confirmed = self._moment()
         """When the database last confirmed that we live."""
+        self._places = 0
+        """How many actions our row says that we can run at once."""
 
     def enter(self) -> None:
         """Write our row; it is a new one after the last has gone."""
@@ -31,7 +33,9 @@ class Presence:
             pid=me.pid,
             pid_started=me.pid_started,
             wake_address=me.wake_address,
+            places=self._run.limits.places,
         )
+        self._places = self._run.limits.places
         self._rows.append(row)
 
     def was_ours(self, runner: RunnerRecord) -> bool:
@@ -56,6 +60,9 @@ class Presence:
         if not self._run.store.heartbeat(ids, now=self._run.clock.now()):
             raise RunnerGone
         self._confirmed = moment
+        if self._places != self._run.limits.places:
+            self._places = self._run.limits.places
+            self._run.store.tell_places(self._places)
 
     def _moment(self) -> tuple[float, datetime]:
         return self._run.clock.monotonic(), self._run.clock.now()

@@ -218,12 +218,24 @@ class Store(Protocol):
         ...
 
     def register(
-        self, *, host: str, boot: str, pid: int, pid_started: str, wake_address: str = ""
+        self,
+        *,
+        host: str,
+        boot: str,
+        pid: int,
+        pid_started: str,
+        wake_address: str = "",
+        places: int = 0,
     ) -> RunnerId:
         """Add this runner to the table of runners, which is made on first use.
 
-        ``wake_address`` says where PHP reports that it has enqueued something.
+        ``wake_address`` says where PHP reports that it has enqueued something, and ``places`` how
+        many actions of the queue this runner can run at once.
         """
+        ...
+
+    def tell_places(self, places: int) -> None:
+        """Write that this runner can now run so many actions at once."""
         ...
 
     def unregister(self) -> None:

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from wpbridge.store.reading.counting import Counting
     from wpbridge.store.reading.due import Due
     from wpbridge.store.reading.failed import Failed
+    from wpbridge.store.reading.gauges import Gauges
     from wpbridge.store.reading.known_names import Known
     from wpbridge.store.reading.reading import Reading
+    from wpbridge.store.reading.stopped_chains import StoppedChains
     from wpbridge.store.rows.api_keys import ApiKeys
     from wpbridge.store.rows.audit import Audit
     from wpbridge.store.rows.groups import Groups
@@ -75,6 +77,8 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "known": ("reading.known_names", "Known", ("tables",)),
     "failed": ("reading.failed", "Failed", ("tables", "conditions", "reading", "edits")),
+    "gauges": ("reading.gauges", "Gauges", ("tables", "groups", "due", "held")),
+    "stopped_chains": ("reading.stopped_chains", "StoppedChains", ("tables",)),
     "keys": ("rows.idempotency", "IdempotencyKeys", ("tables",)),
     "adding": ("queueing.adding", "Adding", ("tables", "groups", "inserts", "waits", "keys")),
     "jobs": ("queueing.jobs", "Jobs", ("tables", "adding", "groups", "inserts", "waits")),
@@ -124,6 +128,8 @@ class OpenStore:
         bulk: Bulk
         known: Known
         failed: Failed
+        gauges: Gauges
+        stopped_chains: StoppedChains
         keys: IdempotencyKeys
         adding: Adding
         jobs: Jobs

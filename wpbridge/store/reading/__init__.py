@@ -7,9 +7,11 @@ DOOR: Final = (
     "counting",
     "due",
     "failed",
+    "gauges",
     "known_names",
     "pending",
     "reading",
+    "stopped_chains",
     "survey",
 )
 """The modules that other rooms may import."""

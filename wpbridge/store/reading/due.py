@@ -72,17 +72,23 @@ class Due:
         [[found]] = self._rows(f"SELECT COUNT(*) FROM {rows}", **values)
         return max(0, int(found) - held)
 
-    def held(self, now: datetime, hooks: Collection[str]) -> int:
-        """Count the due actions of these hooks, which are compared exactly."""
+    def held(self, now: datetime, hooks: Collection[str], *, cap: int | None = None) -> int:
+        """Count the due actions of these hooks, which are compared exactly; up to ``cap`` of each.
+
+        Without a cap all of them are counted.
+        """
+        limit = "" if cap is None else " LIMIT :cap"
+        more = {} if cap is None else {"cap": cap}
         return sum(
             int(count)
             for hook in hooks
             for (count,) in self._rows(
-                f"SELECT COUNT(*) FROM {self._by_hook} WHERE hook = :hook AND {DUE}"
-                f" AND {self._exact} = :exact",
+                f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._by_hook} WHERE hook = :hook AND {DUE}"
+                f" AND {self._exact} = :exact{limit}) AS held",
                 now=to_text(now),
                 hook=hook,
                 exact=to_bytes(hook),
+                **more,
             )
         )
 

@@ -6,6 +6,7 @@ DOOR: Final = (
     "candidates",
     "limits",
     "ownership",
+    "places",
     "plans",
     "runner_store",
     "wake_addresses",

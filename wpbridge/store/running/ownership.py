@@ -90,6 +90,8 @@ class Ownership:
             f" {dialect.db_now}, '', ''){dialect.returning('runner_id')}"
         )
         self._announce = text(f"UPDATE {table} SET wake_address = :address WHERE runner_id = :id")
+        self._tell_places = text(f"UPDATE {table} SET places = :places WHERE runner_id = :id")
+        self._has_places = False
         self._leave = text(f"DELETE FROM {table} WHERE {self._mine}")
         self._remove = text(f"DELETE FROM {table} WHERE runner_id = :id")
         self._all = text(f"SELECT {columns} FROM {table} ORDER BY runner_id")
@@ -117,6 +119,7 @@ class Ownership:
         pid: int,
         pid_started: str,
         wake_address: str = "",
+        places: int = 0,
     ) -> RunnerId:
         """Insert this runner's row. A runner that begins anew has nothing in hand."""
         self._row = self._tried = _Row()
@@ -134,7 +137,14 @@ class Ownership:
         self.id = RunnerId(runner)
         if wake_address and "wake_address" in columns:
             connection.execute(self._announce, {"id": runner, "address": wake_address[:255]})
+        self._has_places = "places" in columns
+        self.tell_places(connection, places)
         return self.id
+
+    def tell_places(self, connection: Connection, places: int) -> None:
+        """Write how many actions this runner can run at once."""
+        if self._has_places:
+            connection.execute(self._tell_places, {"id": self.id, "places": places})
 
     def _prepare(self, *, counts: bool) -> None:
         """Make the statements that write only over the row that is remembered.

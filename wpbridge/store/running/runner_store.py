@@ -73,7 +73,14 @@ class RunnerStore:
     # Ownership
 
     def register(
-        self, *, host: str, boot: str, pid: int, pid_started: str, wake_address: str = ""
+        self,
+        *,
+        host: str,
+        boot: str,
+        pid: int,
+        pid_started: str,
+        wake_address: str = "",
+        places: int = 0,
     ) -> RunnerId:
         """See :class:`Store`."""
         store = self.parts
@@ -93,8 +100,13 @@ class RunnerStore:
                 pid=pid,
                 pid_started=pid_started,
                 wake_address=wake_address,
+                places=places,
             )
         )
+
+    def tell_places(self, places: int) -> None:
+        """See :class:`Store`."""
+        self.session.run(lambda c: self._ownership.tell_places(c, places))
 
     def unregister(self) -> None:
         """See :class:`Store`."""

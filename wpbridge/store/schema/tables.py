@@ -126,6 +126,7 @@ RUNNERS: Final = Table(
         "once": Column(type="mediumtext"),
         "writes": Column(type="bigint", default="0"),
         "wake_address": Column(type="varchar(255)", default=""),
+        "places": Column(type="int", null=True),
     },
     is_ours=True,
 )

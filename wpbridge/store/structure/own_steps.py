@@ -117,6 +117,8 @@ STEPS: Final = (
     Step(version=3, take=partial(_add_to_runners, "writes")),
     # To this address PHP sends its wakes.
     Step(version=4, take=partial(_add_to_runners, "wake_address")),
+    # How many actions a runner can run at once.
+    Step(version=5, take=partial(_add_to_runners, "places")),
 )
 VERSION: Final = STEPS[-1].version
 """The version that this release makes and knows."""
