@@ -79,6 +79,8 @@ class Action:
     claim_id: ClaimId
     zone: str | None = None
     """The time zone in which its cron expression is read. None means UTC, as in the plugin."""
+    traceparent: str = ""
+    """The span that led to the action, if it is known. It is read only where traces are made."""
     make_key: Callable[[], str] = field(default=str, repr=False, compare=False)
     """Makes the idempotency key. Few handlers ask for it."""
 
@@ -130,5 +132,7 @@ class NewAction:
     priority: int = 10
     zoned: ZonedCron | None = None
     """Set for a cron schedule that is not read in UTC."""
+    traceparent: str = ""
+    """The span that leads to the action; empty for none."""
     is_waiting: bool = False
     """The action waits for other actions, so no date makes it due."""

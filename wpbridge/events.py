@@ -4,12 +4,17 @@ An event is sent after the change stands in the tables. The runner's loop calls 
 one after the other, so they should be quick. What a subscriber raises is logged and stops nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from wpbridge.action import ActionId, ClaimId
+from wpbridge.action import Action, ActionId, ClaimId
 from wpbridge.dataclass import dataclass
+
+UNLOGGED: Final = MappingProxyType({"is_logged": False})
+"""Marks a field that no log line has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,16 @@ class ClaimMade(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettled(Event):
+    """The endings of several actions were written in one transaction. Their own events follow."""
+
+    actions: int
+    took: timedelta
+    """How long the transaction took, with the claim that was made in it."""
+    endings: Sequence[tuple[ClaimId, ActionId]] = field(default=(), repr=False, metadata=UNLOGGED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HookPaused(Event):
     """A hook has failed so often in a row that it is now paused for every runner."""
 
@@ -89,6 +104,8 @@ class ActionEvent(Event):
     claim_id: ClaimId
     attempt: int
     """How often the action has been started, this start included."""
+    action: Action | None = field(default=None, repr=False, compare=False, metadata=UNLOGGED)
+    """The whole action, with its args. None if nothing but its id is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +218,7 @@ KINDS: Final[tuple[type[Event], ...]] = (
     StoreLost,
     StoreBack,
     ClaimMade,
+    BatchSettled,
     HookPaused,
     ActionStarted,
     ActionCompleted,

@@ -55,6 +55,8 @@ SEEDS = {
     "access/keys": ("jwt", "PyJWT stays in wpbridge.access.tokens"),
     "access/tickets": ("wpbridge.queue.many", "Rooms, from the doors down to the nouns"),
     "access/caller": ("starlette", "Starlette and what serves it stay in wpbridge.web"),
+    "telling/bus": ("opentelemetry", "OpenTelemetry stays in wpbridge.telling.tracing"),
+    "telling/words": ("sentry_sdk", "The Sentry SDK stays in wpbridge.telling.sentry"),
     "cli/tables": ("yaml", "PyYAML stays in wpbridge.cli.output"),
 }
 

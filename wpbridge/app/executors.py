@@ -23,6 +23,7 @@ from wpbridge.site.resolve import Site
 from wpbridge.store.connect import open_site
 from wpbridge.store.database.session import Session
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.telling import traces
 
 SWITCH_SECONDS = 0.0005
 PATIENCE_SECONDS = 300.0
@@ -111,6 +112,7 @@ def _process_executor(
             "unique_by": settings.unique_by,
             "patience_seconds": patience_seconds,
         },
+        traces={"endpoint": settings.telemetry_otlp_endpoint} if traces.are_made() else None,
     )
     return ProcessExecutor(
         isolated,

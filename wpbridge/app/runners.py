@@ -10,6 +10,7 @@ from datetime import timedelta
 from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
 from wpbridge.app.own_hooks import OWN
 from wpbridge.app.parts import php_workers
+from wpbridge.app.reporting import reporters
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.events import StoreBack, StoreLost
 from wpbridge.executors.handlers import Handler
@@ -81,6 +82,7 @@ def make_runner(
         subscribers(settings.handlers, folder=settings.handlers_folder, trusted=settings.trusted)
     )
     tell_outages(store.session, bus, clock)
+    bus.extend(reporters(settings, store, env))
     mine = RunnerStore(store)
     executor = make_executor(settings, site, mine, handlers, clock=clock, env=env)
     tell_brackets(settings.retry)

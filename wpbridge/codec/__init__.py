@@ -15,6 +15,7 @@ DOOR: Final = (
     "php",
     "schedule",
     "signing",
+    "traceparents",
     "wakes",
     "wp_cron",
     "zoned",

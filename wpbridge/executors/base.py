@@ -10,6 +10,7 @@ from wpbridge.action import Action
 from wpbridge.dataclass import dataclass
 from wpbridge.executors.openings import Openings
 from wpbridge.outcome import LogLine, Outcome, Progress, Unrun
+from wpbridge.telling.traces import Attempt
 
 StartMark: TypeAlias = Literal["with_ending", "before_call", "once", "by_plugin"]
 """When an action's start mark is written.
@@ -38,8 +39,16 @@ class Call:
     """Filled by the handler's ctx.log while it runs; emptied by the runner."""
     steps: list[Progress] = field(default_factory=list)
     """Filled by the handler's ctx.progress in the same way. Only the last one counts."""
+    attempt: Attempt | None = field(default=None, repr=False)
+    """The span of the attempt, where traces are made. It is kept here until the action has ended.
+    """
     may_start: Callable[[], bool] = field(default=lambda: True, repr=False)
     """Asked right before it starts, from any thread: not when others may have taken it over."""
+
+    @property
+    def traceparent(self) -> str:
+        """Return what names the span of the attempt to others; empty for none."""
+        return "" if self.attempt is None else self.attempt.traceparent
 
 
 class Report(NamedTuple):

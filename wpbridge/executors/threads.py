@@ -21,6 +21,7 @@ from wpbridge.executors.pace import AHEAD_SECONDS, moved
 from wpbridge.executors.printed_output import Printed, Stdout
 from wpbridge.executors.python_executor import PythonExecutor
 from wpbridge.outcome import Failed, LogLine, Outcome
+from wpbridge.telling import traces
 from wpbridge.telling.log import tell
 
 if TYPE_CHECKING:
@@ -197,7 +198,8 @@ class ThreadExecutor(PythonExecutor):
                 late_after_seconds=_late_after(limit, is_async=handler.is_async),
             )
             self._running[call] = own
-            with Printed(call.action) as printed:
+            call.attempt = traces.attempt(call.action)
+            with Printed(call.action) as printed, traces.current(call.attempt):
                 outcome = self._run(handler, call, limit)
             output = printed.end()
             ended_at = self._clock.now()

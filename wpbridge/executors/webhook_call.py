@@ -22,6 +22,7 @@ import requests.utils
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ExecutionError
 from wpbridge.outcome import class_name, exact
+from wpbridge.telling import traces
 
 Connect: TypeAlias = Callable[[], socket.socket]
 MOST_BYTES: Final = 65_536
@@ -72,6 +73,20 @@ def post(
         ExecutionError: there is no whole answer, or not in time. The message names no part of the
             URL, since there may be a token in it.
     """
+    with traces.requesting("POST", url) as span:
+        answer = _posted(url, body, {**headers, **span.headers}, seconds, unread, connect)
+        span.answered(answer.status)
+        return answer
+
+
+def _posted(  # noqa: PLR0917 - those of :func:`post`
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    seconds: float,
+    unread: Collection[int],
+    connect: Connect | None,
+) -> Answer:
     line = _Line()
     answers: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
 

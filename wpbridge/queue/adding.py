@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from wpbridge.action import ActionId, NewAction
 from wpbridge.queue.connection import QueueConnection
-from wpbridge.queue.enqueue import NOTHING, Args, Enqueue, Moment, request_of
+from wpbridge.queue.enqueue import NOTHING, Args, Enqueue, Moment, led_by, request_of
 from wpbridge.store.queueing.adding import Added
+from wpbridge.telling import traces
 
 BULK: Final = 1000
 """Actions that one transaction of :meth:`wpbridge.Queue.enqueue_many` adds."""
@@ -116,8 +117,16 @@ class QueueAdding(QueueConnection):
             return parts.adding.same_as(request.action, self._unique_by)
 
     def _add(self, new: Sequence[Enqueue], connection: Any) -> list[Added]:
+        if self._before_adding is not None:
+            self._before_adding()
+        with traces.producing([one.hook for one in new], _group_of(new)) as span:
+            added = self._add_traced(new, connection, span.traceparent)
+            span.added(one.id for one in added if one.is_new)
+            return added
+
+    def _add_traced(self, new: Sequence[Enqueue], connection: Any, traceparent: str) -> list[Added]:
         now = self._now()
-        requests = [request_of(one, now) for one in new]
+        requests = [led_by(request_of(one, now), traceparent) for one in new]
         after = [i for request in requests for i in request.after]
         with self._turn() as parts:
             if connection is None:
@@ -129,3 +138,9 @@ class QueueAdding(QueueConnection):
             with self.store.inside(connection) as inner:
                 self._known(after, inner)
                 return inner.adding.add(requests, by=self._unique_by, now=now)
+
+
+def _group_of(new: Sequence[Enqueue]) -> str:
+    """Return the group of actions; empty when they have several."""
+    groups = {one.group for one in new}
+    return groups.pop() if len(groups) == 1 else ""

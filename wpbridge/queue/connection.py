@@ -30,8 +30,12 @@ class QueueConnection:
         clock: Clock | None = None,
         close_store: bool = True,
         lock: "threading.RLock | None" = None,
+        before_adding: Callable[[], None] | None = None,
     ) -> None:
-        """Work on a store that is open already, or that the function opens at first use."""
+        """Work on a store that is open already, or that the function opens at first use.
+
+        ``before_adding`` is called each time before something is added.
+        """
         self._opened = None if callable(store) else store
         self._open = store if callable(store) else None
         self._unique_by: UniqueBy = unique_by
@@ -39,6 +43,7 @@ class QueueConnection:
         self._closes = close_store
         self._lock = lock or threading.RLock()
         self._wake_name = ""
+        self._before_adding = before_adding
 
     @property
     def store(self) -> OpenStore:

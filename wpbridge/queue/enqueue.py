@@ -6,6 +6,7 @@ Dates, args and schedules as the plugin stores them. What cannot be stored is an
 
 import functools
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeAlias
 
@@ -87,6 +88,13 @@ def request_of(new: Enqueue, now: datetime) -> Request:
         after=tuple(ActionId(i) for i in new.after),
         on_failed=new.after_failed,
     )
+
+
+def led_by(request: Request, traceparent: str) -> Request:
+    """Return a request whose action keeps which span has led to it."""
+    if not traceparent:
+        return request
+    return replace(request, action=replace(request.action, traceparent=traceparent))
 
 
 def _check_texts(new: Enqueue) -> None:

@@ -26,6 +26,7 @@ from wpbridge.queue.reading import QueueReading
 from wpbridge.site.config import Settings, load, working_folder
 from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site
+from wpbridge.telling import traces
 
 __all__ = ["BULK", "Queue", "Which", "opened"]
 
@@ -61,7 +62,10 @@ class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing, QueueMinting
     def of(cls, settings: Settings, env: Mapping[str, str] = os.environ) -> Self:
         """Open the queue that settings mean."""
         site = resolve(settings, env)
-        return cls(partial(open_site, site), unique_by=settings.unique_by)
+        begin = None
+        if settings.telemetry_traces:
+            begin = partial(traces.start, settings.telemetry_otlp_endpoint)
+        return cls(partial(open_site, site), unique_by=settings.unique_by, before_adding=begin)
 
     def close(self) -> None:
         """Give the connection back."""

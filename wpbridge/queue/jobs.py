@@ -16,13 +16,14 @@ from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 from wpbridge.action import OWN_HOOKS, ActionId, NewAction, Status, is_own_hook
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ActionNotFound, InputError
-from wpbridge.queue.enqueue import Enqueue, request_of
+from wpbridge.queue.enqueue import Enqueue, led_by, request_of
 from wpbridge.queue.facade import Queue
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.jobs import NewJob
 from wpbridge.store.records import JobRecord, Record, Sign, StoredResult
 from wpbridge.store.rows.idempotency import hashed
+from wpbridge.telling import traces
 
 T = TypeVar("T")
 JobStatus: TypeAlias = Literal[
@@ -166,6 +167,8 @@ class JobQueue(Queue):
         if asked.callback is not None and (asked.new.cron or asked.new.interval):
             raise InputError("callback: a recurring job has no end that it could tell")
         callback = None if asked.callback is None else request_of(asked.callback, now)
+        if callback is not None and traces.are_made():
+            callback = led_by(callback, asked.traceparent)
         with self._turn() as parts:
             if request.after:
                 self._known(request.after)

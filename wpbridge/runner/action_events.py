@@ -1,5 +1,6 @@
 """From reports and endings to events. Pure: the loop says when."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypedDict, assert_never
 
@@ -13,6 +14,7 @@ from wpbridge.events import (
     ActionRetried,
     ActionSnoozed,
     ActionStarted,
+    BatchSettled,
 )
 from wpbridge.executors.base import Report
 from wpbridge.outcome import (
@@ -24,6 +26,7 @@ from wpbridge.outcome import (
     Snoozed,
     Unrun,
 )
+from wpbridge.store.base import Ending
 
 
 class _About(TypedDict):
@@ -34,6 +37,7 @@ class _About(TypedDict):
     group: str
     claim_id: ClaimId
     attempt: int
+    action: Action
 
 
 def _about(action: Action, at: datetime, site: str) -> _About:
@@ -45,6 +49,7 @@ def _about(action: Action, at: datetime, site: str) -> _About:
         "group": action.group,
         "claim_id": action.claim_id,
         "attempt": action.attempts + 1,
+        "action": action,
     }
 
 
@@ -53,6 +58,12 @@ def started(action: Action, at: datetime, site: str) -> ActionStarted:
     due = action.scheduled_at
     waited = None if due is None else max(timedelta(0), at - due)
     return ActionStarted(**_about(action, at, site), waited=waited)
+
+
+def settled(endings: Sequence[Ending], at: datetime, site: str, took: timedelta) -> BatchSettled:
+    """The event of endings that one transaction has written."""
+    keys = tuple((ending.action.claim_id, ending.action.id) for ending in endings)
+    return BatchSettled(at=at, site=site, actions=len(keys), took=took, endings=keys)
 
 
 def lost(report: Report, site: str) -> ActionLost:

@@ -11,7 +11,7 @@ from typing import Final
 
 from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.dataclass import dataclass
-from wpbridge.events import ActionCompleted, ActionStarted
+from wpbridge.events import ActionCompleted, ActionStarted, BatchSettled
 from wpbridge.executors.base import Call, Report
 from wpbridge.outcome import (
     Booked,
@@ -48,6 +48,8 @@ class Batch:
     is_written: bool = False
     settled: Collection[ActionId] = ()
     """The actions that were ours to end, when it is written."""
+    took: timedelta = timedelta(0)
+    """How long its transaction took, when it is written."""
 
     @property
     def endings(self) -> list[Ending]:
@@ -167,24 +169,26 @@ class Bookkeeper:
     def write(self, batch: Batch) -> None:
         """Write a batch of endings, unless that is done already."""
         if not batch.is_written and batch.ended:
-            now = self._run.clock.now()
+            now, before = self._run.clock.now(), self._run.clock.monotonic()
             batch.is_written = True
-            self._tell(
-                batch.ended,
-                write(self._run.store, batch.endings, now=now, finished=batch.finished),
-            )
+            written = write(self._run.store, batch.endings, now=now, finished=batch.finished)
+            batch.took = timedelta(seconds=self._run.clock.monotonic() - before)
+            self._tell(batch, written)
         self._pause_failing()
 
     def was_written(self, batch: Batch) -> None:
         """Take in that a batch was written with a claim."""
-        self._tell(batch.ended, [as_given(ending, batch.settled) for ending in batch.endings])
+        self._tell(batch, [as_given(ending, batch.settled) for ending in batch.endings])
 
-    def _tell(self, ended: Sequence[Ended], written: Sequence[Written]) -> None:
+    def _tell(self, batch: Batch, written: Sequence[Written]) -> None:
         """Count what is true in the tables now, and send the events."""
         self._catch_up.has_ended = True
-        both = zip(ended, written, strict=True)
+        both = zip(batch.ended, written, strict=True)
         tallying.count_endings(self._run.counter, both, now=self._run.clock.now())
-        for one, done in zip(ended, written, strict=True):
+        if self._run.bus.is_heard(BatchSettled):
+            at, site = self._run.clock.now(), self._run.bus.site
+            self._run.bus.tell(action_events.settled(batch.endings, at, site, batch.took))
+        for one, done in zip(batch.ended, written, strict=True):
             self._count(done.ending, is_settled=done.is_settled)
             if (report := one.report) is not None:
                 if done.failed is not None:

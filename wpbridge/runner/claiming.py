@@ -14,6 +14,7 @@ from wpbridge.events import (
     ActionRetried,
     ActionSnoozed,
     ActionStarted,
+    BatchSettled,
     ClaimMade,
 )
 from wpbridge.executors.base import StartMark
@@ -37,6 +38,7 @@ _TOLD_MEANWHILE: Final = (
     ActionSnoozed,
     ActionCanceled,
     ActionLost,
+    BatchSettled,
 )
 """The events that are told while actions are started and their endings taken in."""
 SWITCH_SECONDS: Final = 0.0001
@@ -242,6 +244,7 @@ class Claiming:
             made = self._call_of(only, size, batch)()
         if made.settled is not None:
             batch.is_written, batch.settled = True, made.settled
+            batch.took = timedelta(seconds=self._run.clock.monotonic() - before)
             self._written.append(batch)
         if made.claim is not None:
             event = ClaimMade(

@@ -217,6 +217,7 @@ def _successor(
         group_id=action.group_id,
         priority=action.priority,
         zoned=kept,
+        traceparent=action.traceparent,
     )
 
 

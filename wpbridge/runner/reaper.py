@@ -161,6 +161,7 @@ def _rescued(action: Action, name: str, how: str, at: datetime, site: str) -> Ac
         group=action.group,
         claim_id=action.claim_id,
         attempt=action.attempts,
+        action=action,
         runner=name,
         how=how,
     )

@@ -200,6 +200,18 @@ class Settings:
     """``HOST:PORT`` at which metrics are told; None: nowhere."""
     metrics_token: str | None = _setting(None, web_kinds.token, "metrics", is_secret=True)
     """What who reads metrics must send. Without it they are told on this host only."""
+    telemetry_traces: bool = _setting(False, kinds.boolean, "telemetry")
+    """Spans are made of what is added and run, and sent by OTLP."""
+    telemetry_otlp_endpoint: str | None = _setting(None, web_kinds.http_url, "telemetry")
+    """Where OTLP is spoken over HTTP; None: as the variables ``OTEL_EXPORTER_OTLP_…`` say."""
+    sentry_dsn: str | None = _setting(None, web_kinds.sentry_dsn, "sentry", is_secret=True)
+    """Where failures are reported to Sentry. None: to ``SENTRY_DSN``, and without that nowhere."""
+    sentry_retries: bool = _setting(False, kinds.boolean, "sentry")
+    """Failures that are retried are reported, too."""
+    sentry_check_ins: bool = _setting(True, kinds.boolean, "sentry")
+    """Sentry hears when recurring hooks run."""
+    sentry_send_args: bool = _setting(False, kinds.boolean, "sentry")
+    """Reports hold the args of actions, and the messages of errors as they are."""
     format: Format = _setting("text", kinds.choice(*get_args(Format)))
     quiet: bool = _setting(False, kinds.boolean)
     verbose: int = _setting(0, kinds.number(0, 2))

@@ -17,6 +17,11 @@ _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 """A part of a path that means itself: neither empty, nor ``..``, nor in need of an escape."""
 _TOKEN: Final = re.compile(r"[!-~]{16,}")
+_HTTP_URL: Final = re.compile(r"https?://[!-?A-~]+")
+"""Without a login, which belongs into a variable."""
+_SENTRY_DSN: Final = re.compile(
+    r"https?://[0-9A-Za-z]+(?::[0-9A-Za-z]*)?@[^/@\s]+(?:/[!-~]*)?/[0-9]+"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,4 +96,20 @@ def origins(value: object, origin: Origin) -> tuple[str, ...]:
     for one in told:
         if not _ORIGIN.fullmatch(one):
             raise ValueError("origins such as https://shop.example, in lower case, without a path")
+    return told
+
+
+def http_url(value: object, _origin: Origin) -> str:
+    """An address of a server that speaks HTTP."""
+    told = value.strip() if isinstance(value, str) else ""
+    if not _HTTP_URL.fullmatch(told):
+        raise ValueError("an address such as http://127.0.0.1:4318")
+    return told
+
+
+def sentry_dsn(value: object, _origin: Origin) -> str:
+    """A DSN of Sentry."""
+    told = value.strip() if isinstance(value, str) else ""
+    if not _SENTRY_DSN.fullmatch(told):
+        raise ValueError("a DSN such as https://KEY@HOST/PROJECT")
     return told

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from wpbridge.store.rows.results import Results
     from wpbridge.store.rows.signing import SigningSecrets
     from wpbridge.store.rows.stats import Stats
+    from wpbridge.store.rows.traces import Traces
     from wpbridge.store.rows.waits import Waits
     from wpbridge.store.rows.wordpress_users import WordPressUsers
     from wpbridge.store.rows.writes import Writes
@@ -55,7 +56,8 @@ if TYPE_CHECKING:
 _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "groups": ("rows.groups", "Groups", ("tables",)),
     "zones": ("rows.zones", "Zones", ("tables",)),
-    "inserts": ("rows.inserts", "Inserts", ("tables", "zones")),
+    "traces": ("rows.traces", "Traces", ("tables",)),
+    "inserts": ("rows.inserts", "Inserts", ("tables", "zones", "traces")),
     "writes": ("rows.writes", "Writes", ("tables", "inserts", "zones")),
     "waits": ("rows.waits", "Waits", ("tables", "writes")),
     "held": ("rows.held_hooks", "HeldHooks", ("tables",)),
@@ -80,9 +82,21 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "gauges": ("reading.gauges", "Gauges", ("tables", "groups", "due", "held")),
     "stopped_chains": ("reading.stopped_chains", "StoppedChains", ("tables",)),
     "keys": ("rows.idempotency", "IdempotencyKeys", ("tables",)),
-    "adding": ("queueing.adding", "Adding", ("tables", "groups", "inserts", "waits", "keys")),
-    "jobs": ("queueing.jobs", "Jobs", ("tables", "adding", "groups", "inserts", "waits")),
-    "edits": ("queueing.edits", "Edits", ("tables", "inserts", "writes", "zones", "waits")),
+    "adding": (
+        "queueing.adding",
+        "Adding",
+        ("tables", "groups", "inserts", "waits", "keys", "traces"),
+    ),
+    "jobs": (
+        "queueing.jobs",
+        "Jobs",
+        ("tables", "adding", "groups", "inserts", "waits", "traces"),
+    ),
+    "edits": (
+        "queueing.edits",
+        "Edits",
+        ("tables", "inserts", "writes", "zones", "waits", "traces"),
+    ),
     "pauses": ("queueing.pauses", "Pauses", ("tables",)),
     "retention": ("upkeep.retention", "Retention", ("tables", "groups")),
     "cleaning": ("upkeep.cleaning", "Cleaning", ("tables", "inserts")),
@@ -114,6 +128,7 @@ class OpenStore:
     if TYPE_CHECKING:
         groups: Groups
         zones: Zones
+        traces: Traces
         inserts: Inserts
         writes: Writes
         waits: Waits

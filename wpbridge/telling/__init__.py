@@ -11,6 +11,8 @@ DOOR: Final = (
     "lines",
     "log",
     "metrics",
+    "sentry",
+    "traces",
     "visible",
     "words",
 )

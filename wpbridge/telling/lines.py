@@ -15,6 +15,7 @@ from wpbridge.events import (
     ActionRetried,
     ActionSnoozed,
     ActionStarted,
+    BatchSettled,
     ClaimMade,
     Event,
     HookPaused,
@@ -62,6 +63,7 @@ LEVELS: Final[dict[type[Event], int]] = {
     StoreLost: logging.WARNING,
     StoreBack: logging.WARNING,
     ClaimMade: logging.DEBUG,
+    BatchSettled: logging.DEBUG,
     HookPaused: logging.WARNING,
     ActionStarted: logging.DEBUG,
     ActionCompleted: logging.INFO,
@@ -91,6 +93,8 @@ def fields_of(event: Event) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for field in fields(event):
+        if not field.metadata.get("is_logged", True):
+            continue
         value = getattr(event, field.name)
         if isinstance(value, timedelta):
             values[f"{field.name}_ms"] = round(value.total_seconds() * 1000, 1)

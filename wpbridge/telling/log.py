@@ -91,6 +91,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "process.stray_answer": Kind(_PROCESS, _WARNING, ("pid", "reason")),
     "retry.brackets": Kind(_APP, _WARNING, ("rule", "pattern")),
     "signing.unavailable": Kind(_STORE, _WARNING, ("reason",)),
+    "sentry.missing": Kind(_APP, _WARNING, ("reason",)),
+    "traces.not_kept": Kind(_STORE, _WARNING, ("reason",)),
     "store.forgetful": Kind(_STORE, _WARNING, ("reason",)),
     "upkeep.too_many_hooks": Kind(_UPKEEP, _WARNING),
     "worker.died": Kind(

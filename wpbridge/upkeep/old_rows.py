@@ -1,4 +1,4 @@
-"""Delete what is too old in our own tables: results, jobs whose action is gone, statistics.
+"""Delete what is too old in our own tables: results, statistics, and what names no action.
 
 Every runner may do it, one at a time, on any site: the plugin's cleaner does not know these tables.
 """
@@ -72,6 +72,7 @@ class OldRows:
         found = [
             store.results.expire(before, _PIECE),
             store.jobs.expire(now - JOBS_KEPT, _PIECE),
+            store.traces.expire(_PIECE),
         ]
         return store.stats.roll_up(now) or max(found) == _PIECE
 

@@ -1,13 +1,15 @@
 """Add jobs, and answer when they are committed."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.responses import Response
 
-from wpbridge.queue.jobs import ENDED, JobRequest
+from wpbridge.queue.jobs import ENDED, JobRequest, Submitted
 from wpbridge.store.queueing.jobs import NotWhole
+from wpbridge.telling import traces
 from wpbridge.web import bodies
 from wpbridge.web.calls import Call
 from wpbridge.web.declarations import NEW_JOB
@@ -26,7 +28,7 @@ _NEW_JOB: Final = bodies.checker(NEW_JOB)
 async def add(call: Call) -> Response:
     """Add one job; answer 202 when it is committed."""
     asked = await requested(call, call.body, idempotency_key(call))
-    [done] = await call.parts.writer.add([asked])
+    [done] = await _added(call, [asked])
     if done.job is None:
         raise _refused(done.refusal)
     wait = preferred_wait(call) if call.caller.may("read") else None
@@ -44,6 +46,18 @@ async def add(call: Call) -> Response:
             return job_answer(call, job, headers, with_result=True)
     told = await _with_token(call, job_document(job, call.parts.base_path))
     return _accepted(call, done.job.uuid, told, headers)
+
+
+async def _added(call: Call, asked: Sequence[JobRequest]) -> list[Submitted]:
+    """Have jobs added, which keep the span of it. Without one they keep that of the request."""
+    hooks, groups = [one.new.hook for one in asked], {one.new.group for one in asked}
+    group = groups.pop() if len(groups) == 1 else ""
+    with traces.producing(hooks, group, parent=asked[0].traceparent) as span:
+        if span.traceparent:
+            asked = [replace(one, traceparent=span.traceparent) for one in asked]
+        done = await call.parts.writer.add(asked)
+        span.added(one.job.action_id for one in done if one.job is not None and one.is_new)
+        return done
 
 
 async def _with_token(call: Call, told: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +88,7 @@ async def add_batch(call: Call) -> Response:
             problem.more["line"] = number
             raise
     try:
-        done = await call.parts.writer.add(asked)
+        done = await _added(call, asked)
     except NotWhole as error:
         # An idempotency key stands for the whole body.
         line = {} if error.refusal == "key-reused" else {"line": error.place + 1}

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from wpbridge.action import is_own_hook
 from wpbridge.clock import SystemClock
+from wpbridge.codec import traceparents
 from wpbridge.errors import InputError
 from wpbridge.queue.callbacks import callback_of
 from wpbridge.queue.enqueue import Enqueue, moment_of
@@ -41,7 +42,7 @@ async def requested(call: Call, told: dict[str, Any], key: str, *, whole: str = 
         new=enqueue_of(told, after=after, key=scope),
         key_name=name,
         fingerprint=fingerprint_of([told, whole] if whole else told),
-        traceparent=_traceparent(call),
+        traceparent=traceparents.checked(call.header("traceparent")),
     )
 
 
@@ -150,8 +151,3 @@ def preferred_wait(call: Call) -> float | None:
     told = ", ".join(call.request.headers.getlist("prefer"))
     waits = [found for part in told.split(",") if (found := _WAIT.fullmatch(part))]
     return min(LONGEST_WAIT_SECONDS, float(waits[0][1])) if waits else None
-
-
-def _traceparent(call: Call) -> str:
-    told = call.header("traceparent")
-    return told if re.fullmatch(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", told) else ""

@@ -26,6 +26,7 @@ from wpbridge.queue.jobs import JobQueue
 from wpbridge.runner.identity import identity
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
+from wpbridge.telling import traces
 from wpbridge.web.access_log import AccessLog
 from wpbridge.web.app import make_app
 from wpbridge.web.calls import Parts
@@ -81,6 +82,8 @@ def application(
         return asdict(explain_action(settings, action_id, ask_wordpress=False))
 
     def open_parts() -> Parts:
+        if settings.telemetry_traces:
+            traces.start(settings.telemetry_otlp_endpoint)
         with closing(open_queue()) as queue:
             queue.store.check_writable()
             queue.store.own.ensure()

@@ -67,6 +67,14 @@ keep = "2d"
 [metrics]
 listen = 9000
 token = "a-token-of-the-test"
+[telemetry]
+traces = true
+otlp_endpoint = "http://127.0.0.1:4318"
+[sentry]
+dsn = "https://t0ken@sentry.example/1"
+retries = true
+check_ins = false
+send_args = true
 [web]
 listen = "0.0.0.0:80"
 socket_mode = "0600"
@@ -334,6 +342,12 @@ def test_a_full_file(cwd: Path) -> None:
         php_max_memory=256 << 20,
         metrics_listen="127.0.0.1:9000",
         metrics_token="a-token-of-the-test",
+        telemetry_traces=True,
+        telemetry_otlp_endpoint="http://127.0.0.1:4318",
+        sentry_dsn="https://t0ken@sentry.example/1",
+        sentry_retries=True,
+        sentry_check_ins=False,
+        sentry_send_args=True,
         format="json",
         tz="Europe/Rome",
         quiet=True,

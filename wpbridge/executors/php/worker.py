@@ -235,4 +235,5 @@ def request_of(call: Call) -> dict[str, Any]:
         "hook": call.action.hook,
         "args": call.action.args.decode("utf-8", "replace"),
         "native": call.start_mark == "by_plugin",
+        **({"traceparent": call.traceparent} if call.traceparent else {}),
     }

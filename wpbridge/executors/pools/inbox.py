@@ -14,6 +14,7 @@ from wpbridge.clock import Clock
 from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Call, Mailbox, Report, unstarted
 from wpbridge.outcome import Outcome, Unrun
+from wpbridge.telling import traces
 
 
 @dataclass(slots=True)
@@ -87,6 +88,7 @@ class Inbox(Generic[S]):
             while self._queue:
                 call = self._queue.popleft()
                 if call.may_start():
+                    call.attempt = traces.attempt(call.action)
                     sent = self._sent[call] = self._sent_of(call)
                     return sent
                 self._mailbox.put(unstarted(call, self._clock.now()))

@@ -41,6 +41,7 @@ from wpbridge.executors.process.frames import (
 from wpbridge.executors.process.home import Home, identity
 from wpbridge.outcome import Failed, LogLine, Outcome, Progress, class_name, line_of, plain
 from wpbridge.system.processes import memory_bytes
+from wpbridge.telling import traces
 from wpbridge.telling.log import Fields, traceback_of
 
 FIRST_MARK: Final = 0
@@ -228,7 +229,8 @@ class _Child:
 
     def _outcome(self, order: Order) -> Outcome:
         raised: list[BaseException] = []
-        outcome = outcome_of(lambda: self._call(order), raised)
+        with traces.inside(order.traceparent):
+            outcome = outcome_of(lambda: self._call(order), raised)
         if raised and isinstance(outcome, Failed):
             self._is_ended = self._is_ended or isinstance(raised[0], _Ended)
             # The error's class is a handler's own, and may do anything when it is looked at.
@@ -323,5 +325,7 @@ def main() -> None:
     except ConfigError as error:
         channel.send({"is": "refusal", "reason": str(error)})
         sys.exit(1)
+    if boot["traces"] is not None:
+        traces.start(**boot["traces"])
     with contextlib.suppress(_Ended):
         _Child(channel, boot, handlers).serve()

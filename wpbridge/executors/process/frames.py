@@ -42,6 +42,8 @@ class Order:
     limit: timedelta | None
     is_stopping: bool
     """The runner wants to end already."""
+    traceparent: str = ""
+    """Names the span of the attempt; empty for none."""
 
 
 def run_frame(call: Call, limit: timedelta | None, *, is_stopping: bool) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def run_frame(call: Call, limit: timedelta | None, *, is_stopping: bool) -> dict
         "mapping": call.mapping,
         "limit": None if limit is None else limit // _TICK,
         "stopping": is_stopping,
+        "traceparent": call.traceparent,
     }
 
 
@@ -86,6 +89,7 @@ def order_of(frame: dict[str, Any]) -> Order:
         mapping=frame["mapping"],
         limit=None if limit is None else limit * _TICK,
         is_stopping=frame["stopping"],
+        traceparent=frame["traceparent"],
     )
 
 

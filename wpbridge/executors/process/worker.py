@@ -46,6 +46,8 @@ class Setup:
     """``module:function`` that makes the queue for handlers; empty for none."""
     given: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What the opener is called with: plain values, perhaps a password."""
+    traces: Mapping[str, Any] | None = None
+    """What :func:`wpbridge.telling.traces.start` is called with; None where no traces are made."""
 
     def start(self) -> "Worker":
         """Start one. WpCliError when there is no starting anything."""
@@ -59,6 +61,7 @@ class Setup:
                 "site": self.site,
                 "opener": self.opener,
                 "given": dict(self.given),
+                "traces": self.traces and dict(self.traces),
                 "mark": worker.mark,
                 "secret": worker.answers.secret,
                 "levels": {name: logging.getLogger(name).getEffectiveLevel() for name in _LOGGERS},

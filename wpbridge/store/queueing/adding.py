@@ -20,6 +20,7 @@ from wpbridge.store.database.portions import STATEMENT, escaped_size, text_size
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.idempotency import IdempotencyKeys, hashed
 from wpbridge.store.rows.inserts import Inserts
+from wpbridge.store.rows.traces import Traces
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.schema.charsets import to_text as php_text
 from wpbridge.store.schema.layout import TableNames
@@ -68,13 +69,14 @@ Beside: TypeAlias = Callable[[Connection, Sequence[Added]], None]
 class Adding:
     """Adds actions to one site's queue, in a transaction of its own or the caller's."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the parts that it uses
         self,
         tables: Tables,
         groups: Groups,
         inserts: Inserts,
         waits: Waits,
         keys: IdempotencyKeys,
+        traces: Traces,
     ) -> None:
         session, names, dialect, own = tables.session, tables.names, tables.dialect, tables.own
         self._session = session
@@ -105,6 +107,7 @@ class Adding:
             " ORDER BY action_id LIMIT 1"
         )
         self._keys = keys
+        self._traces = traces
 
     def unique_by(self, wanted: UniqueBy) -> UniqueBy:
         """Return ``group`` or ``args``: what is wanted, or for ``auto`` what the tables show."""
@@ -239,6 +242,8 @@ class Adding:
         ]
         if needed:
             self._own.ensure(*needed)
+        if any(r.action.traceparent for r in requests):
+            self._traces.prepare()
 
     def _is_plainly_refused(self, request: Request, by: UniqueBy) -> bool:
         """Tell whether a duplicate is seen without a lock, as most are, since they are old."""

@@ -17,6 +17,7 @@ from wpbridge.outcome import LogLine
 from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.queueing.adding import texts_of
 from wpbridge.store.rows.inserts import Inserts
+from wpbridge.store.rows.traces import Traces
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.rows.writes import Writes
 from wpbridge.store.rows.zones import ZonedAction, Zones
@@ -30,8 +31,14 @@ REQUEUED: Final = "action requeued via wpbridge as action "
 class Edits:
     """Changes to one site's actions, in a transaction of its own or the caller's."""
 
-    def __init__(
-        self, tables: Tables, inserts: Inserts, writes: Writes, zones: Zones, waits: Waits
+    def __init__(  # noqa: PLR0917 - the parts that it changes
+        self,
+        tables: Tables,
+        inserts: Inserts,
+        writes: Writes,
+        zones: Zones,
+        waits: Waits,
+        traces: Traces,
     ) -> None:
         names, layout, lock = tables.names, tables.layout, tables.dialect.row_lock
         self._own = tables.own
@@ -42,6 +49,7 @@ class Edits:
         self._writes = writes
         self._zones = zones
         self._waits = waits
+        self._traces = traces
         actions, logs = names.actions, names.logs
         self._pending = text(
             f"SELECT action_id FROM {actions} WHERE action_id IN :ids AND status = 'pending'{lock}"
@@ -63,6 +71,7 @@ class Edits:
         self._forget_keys = text(f"DELETE FROM {names.keys} WHERE action_id IN :ids")
         self._forget_waits = text(f"DELETE FROM {names.waits} WHERE action_id IN :ids")
         self._forget_results = text(f"DELETE FROM {names.results} WHERE action_id IN :ids")
+        self._forget_traces = text(f"DELETE FROM {names.traces} WHERE action_id IN :ids")
         self._follow = text(f"UPDATE {names.jobs} SET action_id = :new WHERE action_id = :old")
         self._move = text(
             f"UPDATE {actions} SET scheduled_date_gmt = :due, scheduled_date_local = :local,"
@@ -132,6 +141,7 @@ class Edits:
             (self._names.keys, self._forget_keys),
             (self._names.waits, self._forget_waits),
             (self._names.results, self._forget_results),
+            (self._names.traces, self._forget_traces),
         ):
             if self._own.deleting(table):
                 connection.execute(statement, {"ids": list(ids)})
@@ -186,6 +196,7 @@ class Edits:
             self._inserts.logs(connection, lines)
             for one, other in made.items():
                 self._waits.hand_on(connection, one, other)
+                self._traces.hand_on(connection, one, other)
                 if self._own.has(self._names.jobs):
                     connection.execute(self._follow, {"old": one, "new": other})
             return made

@@ -20,6 +20,7 @@ from wpbridge.store.records import JobRecord, Sign
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.rows.idempotency import hashed
 from wpbridge.store.rows.inserts import Inserts
+from wpbridge.store.rows.traces import Traces
 from wpbridge.store.rows.waits import Waits
 from wpbridge.store.schema.tables import JOBS
 from wpbridge.store.structure.tables import Tables
@@ -59,8 +60,14 @@ class NotWhole(WpbridgeError):
 class Jobs:
     """The jobs of one site."""
 
-    def __init__(
-        self, tables: Tables, adding: Adding, groups: Groups, inserts: Inserts, waits: Waits
+    def __init__(  # noqa: PLR0917 - the parts that it uses
+        self,
+        tables: Tables,
+        adding: Adding,
+        groups: Groups,
+        inserts: Inserts,
+        waits: Waits,
+        traces: Traces,
     ) -> None:
         names, dialect = tables.names, tables.dialect
         self._session = tables.session
@@ -70,6 +77,7 @@ class Jobs:
         self._groups = groups
         self._inserts = inserts
         self._waits = waits
+        self._traces = traces
         table = names.jobs
         self._row = f"({', '.join([dialect.mark] * len(JOBS.given))})"
         self._insert = JOBS.insert_start(table)
@@ -106,6 +114,8 @@ class Jobs:
         needed = [self._names.jobs]
         needed += [self._names.waits] if any(job.callback for job in jobs) else []
         self._own.ensure(*needed)
+        if any(job.callback and job.callback.traceparent for job in jobs):
+            self._traces.prepare()
         slugs = {job.callback.group for job in jobs if job.callback is not None}
         groups = {slug: self._groups.ensure(slug) for slug in sorted(slugs)}
 

@@ -17,6 +17,7 @@ DOOR: Final = (
     "results",
     "signing",
     "stats",
+    "traces",
     "waits",
     "wordpress_users",
     "writes",

@@ -18,6 +18,7 @@ from wpbridge.outcome import LogLine
 from wpbridge.store.base import COMPLETED_MESSAGE, STARTED_MESSAGE
 from wpbridge.store.database.connection import Connection, Result
 from wpbridge.store.database.portions import SMALL, STATEMENT, portions, room, text_size
+from wpbridge.store.rows.traces import Traces
 from wpbridge.store.rows.zones import ZonedAction, Zones
 from wpbridge.store.schema.charsets import to_text as php_text
 from wpbridge.store.schema.tables import LOGS
@@ -59,10 +60,11 @@ _TEXT_OF, _VALUES_OF, _BYTES_OF = map(attrgetter, _LogRow._fields)
 class Inserts:
     """Inserts into one site's tables."""
 
-    def __init__(self, tables: Tables, zones: Zones) -> None:
+    def __init__(self, tables: Tables, zones: Zones, traces: Traces) -> None:
         names, layout, dialect, zone = tables.names, tables.layout, tables.dialect, tables.zone
         self.zone = zone
         self._zones = zones
+        self._traces = traces
         self._names = names
         self._dialect = dialect
         self._layout = layout
@@ -107,6 +109,8 @@ class Inserts:
             ids = [ActionId(one) for one in given]
             self._log_created(connection, ids, now)
             self._keep_zones(connection, ids, added, groups)
+            traced = [(i, a.traceparent) for i, a in zip(ids, added, strict=True) if a.traceparent]
+            self._traces.keep(connection, traced)
             made += ids
         return made
 

@@ -10,12 +10,14 @@ from wpbridge.store.database.args_columns import chosen_args
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import as_bytes, date, listed, number
 from wpbridge.store.rows.groups import Groups
+from wpbridge.store.rows.traces import Traces
 from wpbridge.store.rows.writes import STATUS
 from wpbridge.store.rows.zones import Zones
 from wpbridge.store.running.site_keys import SiteKeys, Work
 from wpbridge.store.schema.rows import reader
 from wpbridge.store.schema.tables import ACTIONS
 from wpbridge.store.structure.tables import Tables
+from wpbridge.telling import traces
 
 _STATUSES: Final = {status.value: status for status in Status}
 
@@ -57,12 +59,15 @@ class CandidateRow(NamedTuple):
 class ActionRows:
     """Reads rows of one site's actions, some of them under a lock."""
 
-    def __init__(self, tables: Tables, groups: Groups, zones: Zones, keys: SiteKeys) -> None:
+    def __init__(
+        self, tables: Tables, groups: Groups, zones: Zones, keys: SiteKeys, traces: Traces
+    ) -> None:
         names, layout, dialect = tables.names, tables.layout, tables.dialect
         self._session = tables.session
         self._groups = groups
         self._zones = zones
         self._keys = keys
+        self._traces = traces
         self._reader = reader(ActionRow, ACTIONS, lacking=layout.lacking, status=STATUS)
         columns = self._reader.columns
         # Without this hint SQLite would walk the index of a whole backlog for a few ids.
@@ -117,10 +122,11 @@ class ActionRows:
         slug = self._groups.slug if on is None else functools.partial(self._groups.slug_on, on)
         slugs = {group: slug(group) for group in {number(row.group_id) for row in rows}}
         zones = self._zones_of(rows, on)
+        traceparents = self._traces_of(rows, on)
         key_of = self._keys.maker(lambda last: [_work(row) for row in rows if row.id <= last], on)
 
         def make() -> list[Action]:
-            return [_action(row, claim, slugs, zones, key_of) for row in rows]
+            return [_action(row, claim, slugs, zones, traceparents, key_of) for row in rows]
 
         return make
 
@@ -132,16 +138,25 @@ class ActionRows:
         crons = [row.id for row in rows if _is_cron(as_bytes(row.schedule))]
         return zones.of(on, crons) if on else self._session.run(lambda c: zones.of(c, crons))
 
+    def _traces_of(self, rows: Sequence[ActionRow], on: Connection | None) -> dict[ActionId, str]:
+        """Return the traceparents of actions. Nothing is read where no traces are made."""
+        if not traces.are_made():
+            return {}
+        ids = [row.id for row in rows]
+        read = self._traces.of
+        return read(on, ids) if on else self._session.run(lambda c: read(c, ids))
+
 
 def _work(row: ActionRow) -> Work:
     return Work(row.id, str(row.hook), chosen_args(row.args, row.extended_args))
 
 
-def _action(
+def _action(  # noqa: PLR0917 - what is known of a row
     row: ActionRow,
     claim: ClaimId | None,
     slugs: Mapping[int, str],
     zones: Mapping[ActionId, str],
+    traceparents: Mapping[ActionId, str],
     key_of: Callable[[Work], Callable[[], str]],
 ) -> Action:
     work = _work(row)
@@ -159,6 +174,7 @@ def _action(
         attempts=number(row.attempts),
         claim_id=claim if claim is not None else ClaimId(number(row.claim_id)),
         zone=zones.get(work.id),
+        traceparent=traceparents.get(work.id, ""),
         make_key=key_of(work),
     )
 

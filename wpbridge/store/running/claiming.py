@@ -98,7 +98,7 @@ class Claiming:
         self._crowd = Crowd()
         self._finder = Finder(store.tables, has_known_schedule, store.groups.slug_on)
         keys = SiteKeys(store.tables)
-        self.rows = ActionRows(store.tables, store.groups, store.zones, keys)
+        self.rows = ActionRows(store.tables, store.groups, store.zones, keys, store.traces)
 
     def claim_due(
         self,

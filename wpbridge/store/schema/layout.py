@@ -81,6 +81,8 @@ class TableNames:
     """Ours: how many actions ended in each minute and hour, and how long they took."""
     audit = _Named(tables.AUDIT)
     """Ours: who changed what through a door."""
+    traces = _Named(tables.TRACES)
+    """Ours: which span led to an action. The companion plugin writes it too."""
     site = _Named(tables.SITE)
     """Ours: the site's own id, and the version of our tables."""
 

@@ -285,6 +285,12 @@ STATS: Final = Table(
     indexes=(Index(columns=("span", "begin_gmt")),),
     is_ours=True,
 )
+TRACES: Final = Table(
+    name="traces",
+    key=("action_id",),
+    columns={"action_id": Column(type=_ID), "traceparent": Column(type="varchar(64)")},
+    is_ours=True,
+)
 AUDIT: Final = Table(
     name="audit",
     key=("audit_id",),
@@ -309,7 +315,7 @@ FIRST: Final = (RUNNERS, PAUSES, ZONES, WAITS, KEYS, LIMITS, SUSPECTS, DUTIES)
 """Our tables that wpbridge 0.1 had. No runner works without them."""
 LATER: Final = (HELD, SECRETS, RESULTS)
 """Our tables that came later. A runner whose account cannot make them works without them."""
-OF_DOORS: Final = (JOBS, API_KEYS, STATS, AUDIT)
+OF_DOORS: Final = (JOBS, API_KEYS, STATS, AUDIT, TRACES)
 """Our tables that no runner needs. The doors make them, or `wpbridge init`."""
 OWN: Final = (*FIRST, *LATER, *OF_DOORS, SITE)
 """All of our tables."""

@@ -99,6 +99,7 @@ class Definitions:
                     names.suspects,
                     names.results,
                     names.jobs,
+                    names.traces,
                 )
             ],
             "claims": [(names.actions, "claim_id")],

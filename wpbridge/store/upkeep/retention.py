@@ -148,7 +148,8 @@ class Retention:
     def _forget(self, connection: Connection, ids: Sequence[ActionId]) -> None:
         """Delete the logs of actions that are gone, and their rows in our own tables."""
         names = self._names
-        for table in (names.logs, names.keys, names.waits, names.zones, names.results):
+        ours = (names.keys, names.waits, names.zones, names.results, names.traces)
+        for table in (names.logs, *ours):
             if ids and (table == names.logs or self._own.deleting(table)):
                 connection.exec_driver_sql(f"DELETE FROM {table} WHERE action_id IN {listed(ids)}")
 
