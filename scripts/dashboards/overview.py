@@ -171,6 +171,21 @@ THROUGHPUT: Final = (
         (rate("wpbridge_actions_rescued_total", "how"), "{{how}}"),
     ),
 )
+ALERTS: Final = Panel(
+    "Alerts",
+    "Those that fire now, by the rules in prometheus/rules.yaml. Empty is good.",
+    "short",
+    [
+        Query(
+            "max by (alertname, severity, hook, table, job, instance) ("
+            'ALERTS{alertstate="firing", service="wpbridge", site=~"${site:regex}|"})',
+            "firing",
+        )
+    ],
+    "table",
+    COLUMNS,
+    6,
+)
 ALL_SITES: Final = Panel(
     "Sites",
     "Every site that is scraped, each with a row.",
@@ -191,5 +206,10 @@ OVERVIEW: Final = Board(
     "wpbridge: overview",
     "What is due, what ends, what fails, how long it waits, and how many workers are advised.",
     (SITES, GROUPS),
-    (("Now", NOW), ("Backlog", BACKLOG), ("Throughput", THROUGHPUT), ("All sites", (ALL_SITES,))),
+    (
+        ("Now", (*NOW, ALERTS)),
+        ("Backlog", BACKLOG),
+        ("Throughput", THROUGHPUT),
+        ("All sites", (ALL_SITES,)),
+    ),
 )

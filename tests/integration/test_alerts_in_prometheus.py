@@ -1,11 +1,5 @@
 """A real Prometheus scrapes wpbridge's metrics, with the shipped rules, and raises an alert."""
 
-import json
-import shutil
-import socket
-import subprocess
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,15 +7,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import yaml
-
-import alert_rules
-from conftest import needs
+import prometheus
 from daemons import until
+from wpbridge.monitor.endpoint import DEFAULT_LISTEN
 from wpbridge.telling.counting import Numbers
 from wpbridge.telling.exposition import text_of
-
-FOLDER = alert_rules.FILE.parent
 
 
 @contextmanager
@@ -48,52 +38,12 @@ def failing_site() -> Iterator[int]:
         server.shutdown()
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-@contextmanager
-def prometheus(folder: Path, target: int) -> Iterator[int]:
-    """Prometheus with the shipped files, but for the port and how often it looks; its own port."""
-    program = shutil.which("prometheus")
-    needs(None if program else "prometheus is missing (scripts/setup servers installs it)")
-    settings = yaml.safe_load((FOLDER / "prometheus.yaml").read_text("utf-8"))
-    settings["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    settings["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{target}"]}]
-    shutil.copy(FOLDER / "rules.yaml", folder)
-    (folder / "prometheus.yaml").write_text(yaml.safe_dump(settings))
-    port = free_port()
-    with (folder / "log").open("wb") as log:
-        running = subprocess.Popen(
-            [
-                str(program),
-                f"--config.file={folder / 'prometheus.yaml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stderr=log,
-        )
-    try:
-        yield port
-    finally:
-        running.terminate()
-        running.wait()
-
-
-def alerts(port: int) -> list[dict[str, Any]]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/alerts", timeout=60) as answer:
-            told = json.load(answer)
-    except (urllib.error.URLError, ConnectionError):
-        return []
-    return [one for one in told["data"]["alerts"] if one["state"] == "firing"]
-
-
 def test_a_failing_hook_raises_an_alert(tmp_path: Path) -> None:
-    with failing_site() as target, prometheus(tmp_path, target) as port:
-        [alert] = until(lambda: alerts(port), (tmp_path / "log").read_text, pause=0.1)
+    with (
+        failing_site() as port,
+        prometheus.started(tmp_path, {DEFAULT_LISTEN: f"127.0.0.1:{port}"}) as server,
+    ):
+        [alert] = until(server.firing, (tmp_path / "log").read_text, pause=0.1)
     labels = {"alertname": "FailRatio", "hook": "mail", "site": "shop", "severity": "warning"}
     assert alert["labels"] == {**labels, "service": "wpbridge"}
     assert alert["annotations"]["summary"] == (

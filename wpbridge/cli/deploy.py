@@ -1,4 +1,4 @@
-"""``deploy``: the files for systemd, Docker, Kubernetes, Prometheus and proxies."""
+"""``deploy``: the files for systemd, Docker, Kubernetes, Prometheus, Grafana and proxies."""
 
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -13,7 +13,7 @@ from wpbridge.errors import InputError
 
 @click.group()
 def deploy() -> None:
-    """Show files for systemd, Docker, Kubernetes, Prometheus, nginx and Caddy, or write them.
+    """Show files for systemd, Docker, Kubernetes, Prometheus, Grafana and proxies, or write them.
 
     Nothing is deployed: they are examples to copy and to change.
     """
