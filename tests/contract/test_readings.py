@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -13,7 +13,9 @@ from rows import change
 from stores import open_store
 from wpbridge.errors import StoreUnavailable
 from wpbridge.monitor import readings as under_test
+from wpbridge.monitor import repeating
 from wpbridge.monitor.readings import CachedReadings, Readings, read
+from wpbridge.monitor.repeating import Repeated
 from wpbridge.queue.facade import Queue
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.opened import OpenStore
@@ -272,8 +274,8 @@ def test_the_last_reading_is_given_until_it_is_old(
 def test_a_failure_is_no_reading_and_the_next_attempt_opens_anew(
     store: RunnerStore, dsn: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(under_test, "EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(under_test, "BUSY_SHARE", 1.0)
+    monkeypatch.setattr(repeating, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(repeating, "BUSY_SHARE", 1.0)
     is_away, opened = threading.Event(), list[OpenStore]()
 
     def open_it() -> OpenStore:
@@ -282,17 +284,17 @@ def test_a_failure_is_no_reading_and_the_next_attempt_opens_anew(
         opened.append(opener(dsn)())
         return opened[-1]
 
-    def fail(*_: object) -> Readings:
-        raise StoreUnavailable("gone")
+    def ask(store: OpenStore, now: datetime) -> Readings:
+        if is_away.is_set():
+            raise StoreUnavailable("gone")
+        return read(store, now)
 
-    cached = CachedReadings(open_it, clock)
+    cached = Repeated(ask, open_it, clock)
     try:
         cached.wait(60)
         assert cached.latest() is not None
         is_away.set()
-        with monkeypatch.context() as patch:
-            patch.setattr(under_test, "read", fail)
-            until(lambda: cached.latest() is None, "no reading")
+        until(lambda: cached.latest() is None, "no reading")
         is_away.clear()
         until(lambda: cached.latest() is not None, "a reading")
         assert len(opened) == 2
@@ -307,18 +309,16 @@ def test_a_fault_of_a_reading_is_told_and_does_not_end_the_thread(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(under_test, "EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(under_test, "BUSY_SHARE", 1.0)
+    monkeypatch.setattr(repeating, "EVERY_SECONDS", 0.01)
+    monkeypatch.setattr(repeating, "BUSY_SHARE", 1.0)
     faults = [ValueError("a date that nobody expected")]
-    real = under_test.read
 
-    def once(*given: object) -> Readings:
+    def ask(store: OpenStore, now: datetime) -> Readings:
         if faults:
             raise faults.pop()
-        return real(*given)  # type: ignore[arg-type]
+        return read(store, now)
 
-    monkeypatch.setattr(under_test, "read", once)
-    cached = CachedReadings(opener(dsn), clock)
+    cached = Repeated(ask, opener(dsn), clock)
     try:
         until(lambda: cached.latest() is not None, "a reading")
     finally:

@@ -6,5 +6,14 @@ docs/explain/measuring.md.
 
 from typing import Final
 
-DOOR: Final = ("advice", "endpoint", "history", "readings", "rules", "scaling", "watching")
+DOOR: Final = (
+    "advice",
+    "endpoint",
+    "gauges",
+    "history",
+    "readings",
+    "rules",
+    "scaling",
+    "watching",
+)
 """The modules that other rooms may import."""

@@ -1,15 +1,12 @@
 """What the tables show at one moment: the gauges that metrics, alerts and the dashboard share."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
 
-from wpbridge.clock import Clock, SystemClock
+from wpbridge.clock import Clock
 from wpbridge.dataclass import dataclass
-from wpbridge.errors import WpbridgeError
+from wpbridge.monitor.repeating import Repeated
 from wpbridge.runner.identity import identity
 from wpbridge.runner.liveness import is_dead
 from wpbridge.store.opened import OpenStore
@@ -17,14 +14,6 @@ from wpbridge.store.reading.counting import CAP
 from wpbridge.store.records import Pause
 from wpbridge.store.running.ownership import runners
 from wpbridge.store.running.places import places
-from wpbridge.telling.log import tell
-
-EVERY_SECONDS: Final = 15.0
-"""A reading is made so often."""
-BUSY_SHARE: Final = 0.01
-"""A reading that takes long is made less often, so that no more of the time goes into it."""
-KEPT_SECONDS: Final = 300.0
-"""An older reading is not given out: nobody could tell it from a new one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,71 +110,9 @@ def _seconds(since: datetime, now: datetime) -> float:
     return max(0.0, (now - since).total_seconds())
 
 
-class CachedReadings:
-    """The last reading of a site, made over and over on a thread of its own.
-
-    Whoever asks for it never waits. The thread has its own connection, which it opens anew after
-    each trouble.
-    """
+class CachedReadings(Repeated[Readings]):
+    """The last reading of a site, made over and over on a thread of its own."""
 
     def __init__(self, open_store: Callable[[], OpenStore], clock: Clock | None = None) -> None:
-        """Begin to read.
-
-        Args:
-            open_store: opens a store of the site, for this thread alone.
-            clock: the clock of what is due and old.
-        """
-        self._open = open_store
-        self._clock = clock or SystemClock()
-        self._last: Readings | None = None
-        self._news = threading.Condition()
-        self._is_over = False
-        self._attempts = 0
-        self._thread = threading.Thread(target=self._run, name="wpbridge-readings", daemon=True)
-        self._thread.start()
-
-    def latest(self) -> Readings | None:
-        """Return the last reading; None if the last attempt failed, or if it is too old."""
-        last = self._last
-        if last is None or _seconds(last.at, self._clock.now()) > KEPT_SECONDS:
-            return None
-        return last
-
-    def wait(self, seconds: float) -> None:
-        """Wait until the first attempt has been made, but no longer than this."""
-        with self._news:
-            self._news.wait_for(lambda: self._attempts or self._is_over, seconds)
-
-    def close(self) -> None:
-        """End the thread, which closes its connection; a reading that runs is ended first."""
-        with self._news:
-            self._is_over = True
-            self._news.notify_all()
-        self._thread.join()
-
-    def _run(self) -> None:
-        store: OpenStore | None = None
-        while not self._is_over:
-            begin = time.perf_counter()
-            found: Readings | None = None
-            try:
-                store = store or self._open()
-                found = read(store, self._clock.now())
-            except Exception as error:  # noqa: BLE001 - the next attempt may go well
-                if not isinstance(error, WpbridgeError):
-                    tell("metrics.broken", exc_info=True)
-                _close(store)
-                store = None
-            self._last = found
-            with self._news:
-                self._attempts += 1
-                self._news.notify_all()
-                took = time.perf_counter() - begin
-                self._news.wait_for(lambda: self._is_over, max(EVERY_SECONDS, took / BUSY_SHARE))
-        _close(store)
-
-
-def _close(store: OpenStore | None) -> None:
-    with suppress(WpbridgeError):
-        if store is not None:
-            store.close()
+        """Begin to read; ``open_store`` opens a store of the site, for the thread alone."""
+        super().__init__(read, open_store, clock)

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from wpbridge.telling.metrics import (
     DURATION_BOUNDS,
     METRICS,
+    MOST_COUNTED,
     MOST_DURATIONS,
     MOST_PAIRS,
     OTHER,
@@ -242,6 +243,7 @@ class Totals:
     def __init__(self) -> None:
         self.numbers = Numbers()
         self._pairs: set[Labels] = set()
+        self._counted: set[Labels] = set()
         self._durations: set[Labels] = set()
         self._dropped: set[Labels] = set()
 
@@ -258,7 +260,8 @@ class Totals:
         kinds = METRICS[name].labels
         if kinds[:2] == ("group", "hook"):
             pair, rest = labels[:2], labels[2:]
-            if not _fits(pair, self._pairs, MOST_PAIRS):
+            is_told = _fits(pair, self._pairs, MOST_PAIRS)
+            if not (is_told and _fits((name, *labels), self._counted, MOST_COUNTED)):
                 self._note_dropped(pair)
                 pair = OTHER, OTHER
             return *pair, *rest

@@ -193,6 +193,9 @@ METRICS: Final[Mapping[str, Metric]] = {
 
 MOST_PAIRS: Final = 200
 """So many pairs of hook and group are told apart; what comes later counts as ``other``."""
+MOST_COUNTED: Final = 900
+"""So many series have all counters by hook and group together; what comes later is ``other``, too.
+A pair has several: of each counter, runner and reason one."""
 MOST_DURATIONS: Final = 40
 """So many pairs of hook and outcome have a histogram of their own."""
 OTHER: Final = "other"
