@@ -4,11 +4,9 @@ Whoever adds an action makes a producer span. Each attempt is a trace of its own
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry import trace
@@ -17,31 +15,19 @@ from sqlalchemy.pool import NullPool
 
 from gateway import serving
 from receiver import Receiver
+from reported import Runs
 from rows import change, query
 from sinks import Collector, collecting
 from wpbridge import Context, Queue, Retry
-from wpbridge.app import make_runner
-from wpbridge.clock import SystemClock
-from wpbridge.executors.handlers import Handler, describe
 from wpbridge.executors.webhook import webhook_handler
-from wpbridge.site.config import load
-from wpbridge.site.resolve import resolve
 from wpbridge.site.rules import RetryRule, Webhook
-from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
+
+if TYPE_CHECKING:
+    from wpbridge.executors.handlers import Handler
 
 CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SECRET = "Maria.Wagner@example.com"
-
-
-class At(SystemClock):
-    """A clock that is ahead."""
-
-    def __init__(self, ahead: timedelta) -> None:
-        self.ahead = ahead
-
-    def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
 
 
 @pytest.fixture
@@ -50,34 +36,9 @@ def collector() -> Iterator[Collector]:
         yield found
 
 
-class Runs:
-    """Runs what is due on one site, at some time from now on."""
-
-    def __init__(self, store: RunnerStore, dsn: str) -> None:
-        self.store = store
-        self.settings = load({"dsn": dsn, "telemetry_traces": True}, {}, Path.cwd())
-
-    def __call__(
-        self, handlers: Mapping[str, Callable[..., Any] | Handler], *, ahead: int = 0, **more: Any
-    ) -> None:
-        described: dict[str, Handler] = {
-            hook: one if isinstance(one, Handler) else describe(hook, one)
-            for hook, one in handlers.items()
-        }
-        settings = replace(self.settings, **more)
-        make_runner(
-            settings,
-            resolve(settings, {}),
-            self.store.parts,
-            described,
-            only=ClaimFilter(),
-            clock=At(timedelta(seconds=ahead)),
-        ).run()
-
-
 @pytest.fixture
 def run(store: RunnerStore, dsn: str) -> Runs:
-    return Runs(store, dsn)
+    return Runs(store, dsn, telemetry_traces=True)
 
 
 def test_a_job_is_followed_from_its_request_to_its_callback(
@@ -154,7 +115,7 @@ def test_a_batch_is_one_span_to_which_all_its_jobs_link(
             headers={"Content-Type": "application/x-ndjson"},
         )
         assert answer.status_code == 202, answer.text
-    run({"a": lambda: None, "b": lambda: None}, ahead=60)
+    run({"a": lambda: None, "b": lambda: None})
     [made] = collector.spans("enqueue")
     assert made.attributes["messaging.batch.message_count"] == 2
     for name in ("run a", "run b"):
@@ -175,7 +136,7 @@ def test_a_queue_makes_a_span_inside_the_one_of_its_caller(
     with tracer.start_as_current_span("order") as order:
         assert queue.enqueue_async("later", group="g") is not None
         assert queue.enqueue_async("later", group="g", unique=True) is None
-    run({"later": later}, ahead=60)
+    run({"later": later})
     added, refused = collector.spans("enqueue later")
     assert {added.parent, refused.parent} == {f"{order.get_span_context().span_id:016x}"}
     assert (added.attributes["wpbridge.added"], refused.attributes["wpbridge.added"]) == (1, 0)
@@ -193,7 +154,7 @@ def test_what_a_handler_adds_belongs_to_its_attempt(
 
     with Queue(store.parts, close_store=False) as queue:
         queue.enqueue_async("first")
-    run({"first": first, "second": lambda: None}, ahead=60)
+    run({"first": first, "second": lambda: None})
     [ran] = collector.spans("run first")
     [added] = collector.spans("enqueue second")
     assert (added.parent, added.trace_id) == (ran.span_id, ran.trace_id)
@@ -214,7 +175,7 @@ def test_successors_requeues_and_webhooks_keep_the_link(
     posted = queue.schedule_single(None, "posted", ["Sabine"])
     assert every is not None
     assert posted is not None
-    run(handlers, ahead=60)
+    run(handlers)
     receiver.status = 200
     queue.requeue([posted])
     run(handlers, ahead=7200)
@@ -268,6 +229,6 @@ def test_a_handler_that_asks_to_run_again_has_not_failed(
         raise Retry(timedelta(hours=1), "not yet")
 
     Queue(store.parts, close_store=False).enqueue_async("again")
-    run({"again": again}, ahead=60)
+    run({"again": again})
     [ran] = collector.spans("run again")
     assert (ran.attributes["wpbridge.outcome"], ran.is_error) == ("retried", False)

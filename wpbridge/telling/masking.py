@@ -65,7 +65,7 @@ def _words(value: Any) -> Iterator[str]:
             for one in value:
                 yield from _words(one)
         case str():
-            for form in {value, repr(value), json.dumps(value)}:
+            for form in {value, ascii(value), json.dumps(value)}:
                 yield from _WORD.findall(form)
         case bool() | None:
             return

@@ -43,7 +43,6 @@ _NOTHING_OF_ITS_OWN: Final[dict[str, Any]] = {
     "auto_enabling_integrations": False,
     "auto_session_tracking": False,
     "send_client_reports": False,
-    "send_default_pii": False,
     "include_local_variables": False,
     "include_source_context": False,
     "attach_stacktrace": False,
