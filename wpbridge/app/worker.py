@@ -4,11 +4,12 @@ import math
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from wpbridge.action import CALLBACK_HOOK
 from wpbridge.app.parts import Parts, php_workers, prepared
 from wpbridge.app.runners import make_runner, tell_outages
 from wpbridge.clock import Clock
@@ -22,6 +23,7 @@ from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
+from wpbridge.telling.counting import Counter, Numbers, numbers_of
 
 
 def serve(settings: Settings, told: str) -> int:
@@ -70,7 +72,10 @@ def _run(
     if ear is not None:
         worker_link.listen(ear)
     worker_link.attach(
-        runner, files=lambda: _files(settings), wake_keys=lambda: _wake_keys(parts.store)
+        runner,
+        files=lambda: _files(settings),
+        wake_keys=lambda: _wake_keys(parts.store),
+        numbers=counted(runner.counter) if settings.metrics_listen else Numbers,
     )
     try:
         runner.run()
@@ -79,6 +84,12 @@ def _run(
             with suppress(OSError):
                 Path(ear.place).unlink(missing_ok=True)
     worker_link.close(asdict(runner.totals))
+
+
+def counted(counter: Counter) -> Callable[[], Numbers]:
+    """Return a function that returns as metrics what was counted since it was last called."""
+    take = counter.reader("metrics")
+    return lambda: numbers_of(take(), callback_hook=CALLBACK_HOOK)
 
 
 def _wake_keys(store: OpenStore) -> dict[str, object]:

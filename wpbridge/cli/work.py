@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from wpbridge.cli.metrics import check_metrics, measured, metrics_option
 from wpbridge.cli.options import (
     flags_of,
     format_option,
@@ -70,6 +71,7 @@ Examples:
     metavar="[HOST:PORT]",
     help="Take actions over HTTP too, as `serve` does.",
 )
+@metrics_option
 @click.option("--dry-run", is_flag=True, help="Check everything, and show what would be started.")
 @format_option("Of --dry-run (text).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
@@ -108,6 +110,7 @@ def work(
     settings = settings_of(ctx, flags)
     start_log(settings, is_daemon=True)
     if dry_run:
+        check_metrics(settings)
         _plan(settings)
         return
 
@@ -129,6 +132,7 @@ def work(
             watches=watches,
             tell=lambda line: print_line(line, err=True),
             gateway=beside,
+            measured=stack.enter_context(measured(settings)),
         )
     raise SystemExit(code)
 

@@ -8,11 +8,11 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from wpbridge.daemon.heartbeat import Worker
-from wpbridge.daemon.worker_process import GATEWAY, Child, State
+from wpbridge.daemon.worker_process import GATEWAY, RECYCLED, Child, State
 from wpbridge.daemon.worker_slots import RollingRestart, WorkerSlot
 from wpbridge.telling.log import tell
 
@@ -46,8 +46,11 @@ class Fleet:
         chance: Callable[[float, float], float] = random.uniform,
         opened: Callable[[Child], None] = lambda _child: None,
         closed: Callable[[Child], None] = lambda _child: None,
+        counted: Callable[[Sequence[Any]], None] = lambda _numbers: None,
     ) -> None:
         """``opened`` and ``closed`` are told of each process, to watch its link.
+
+        ``counted`` is given what a process has counted since it last said so.
 
         ``has_gateway``: one more process serves HTTP. It is started and stopped as the workers are,
         and is none of them.
@@ -55,12 +58,14 @@ class Fleet:
         self._start = start
         self._clock = clock
         self._chance = chance
-        self._opened, self._closed = opened, closed
+        self._opened, self._closed, self._counted = opened, closed, counted
         self._slots = [WorkerSlot(number) for number in range(1, size + 1)]
         self._beside = [WorkerSlot(GATEWAY)] if has_gateway else []
         self._leaving: list[Child] = []
         self.rolling = RollingRestart()
         self._totals: Counter[str] = Counter()
+        self.deaths = 0
+        """How many processes have ended without being told to."""
         self.is_seen = False
         """Whether a worker was ever ready: until then what ends it ends the daemon."""
         self.is_renewed = False
@@ -106,6 +111,13 @@ class Fleet:
         for child in self.children():
             found.update({k: int(v) for k, v in child.totals.items() if k in _COUNTED})
         return found
+
+    def places(self) -> Mapping[str, int]:
+        """Return how many actions run, how many more could, and the most that could run at once."""
+        workers = [c.totals for c in self.children() if c.number != GATEWAY]
+        most = sum(int(one.get("places", 0)) for one in workers)
+        busy = sum(min(int(one.get("in_hand", 0)), int(one.get("places", 0))) for one in workers)
+        return {"busy": busy, "idle": most - busy, "max": most}
 
     def workers(self) -> tuple[Worker, ...]:
         """Return what the heartbeat file tells of each worker."""
@@ -207,6 +219,8 @@ class Fleet:
                 child.state, child.left_at = "left", self._clock()
             case "state":
                 return {"worker": child.number, **message["told"]}
+            case "numbers":
+                self._counted(message["numbers"])
             case "wakes":
                 # The supervisor has taken it in before.
                 pass
@@ -290,6 +304,7 @@ class Fleet:
         if not self.is_seen:
             self.failed = child.code or 1
             return
+        self.deaths += child.code != RECYCLED
         slot.emptied(child, self._clock(), self._chance)
 
     def _refused(self, code: int) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import wpbridge
 from wpbridge.daemon.handover import Folder, packed
+from wpbridge.daemon.measured import Measured
 from wpbridge.daemon.notify import VARIABLES, Notifier
 from wpbridge.daemon.signals import STOPS
 from wpbridge.daemon.supervisor import Supervisor
@@ -39,6 +40,7 @@ def supervise(
     watches: bool,
     tell: Callable[[str], None],
     gateway: Gateway | None = None,
+    measured: Measured | None = None,
 ) -> int:
     """Start workers and keep them running until told to stop; returns the exit code.
 
@@ -48,6 +50,7 @@ def supervise(
         watches: replace the workers when a module of theirs changes.
         tell: prints what the workers hold when somebody asks.
         gateway: what serves HTTP here; None for nothing.
+        measured: adds up what the processes count; None where nobody reads it.
 
     Raises:
         ConfigError: the working folder is gone, or the heartbeat file cannot be written.
@@ -80,6 +83,7 @@ def supervise(
         notifier=notifier,
         tell=tell,
         listener=listener,
+        measured=measured,
     ).run()
 
 

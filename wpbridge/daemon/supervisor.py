@@ -16,6 +16,7 @@ from wpbridge.daemon import heartbeat, signals
 from wpbridge.daemon.changed_files import ChangedFiles
 from wpbridge.daemon.fleet import Fleet
 from wpbridge.daemon.heartbeat import Beat, HeartbeatWriter, is_live
+from wpbridge.daemon.measured import Measured
 from wpbridge.daemon.notify import Notifier
 from wpbridge.daemon.terms import CurrentTerms, Terms
 from wpbridge.daemon.wake_listener import WakeListener
@@ -45,6 +46,7 @@ class Supervisor:
         notifier: Notifier,
         tell: Callable[[str], None],
         listener: WakeListener | None = None,
+        measured: Measured | None = None,
     ) -> None:
         """See :class:`Terms`.
 
@@ -55,18 +57,21 @@ class Supervisor:
             notifier: the service manager's ear.
             tell: prints a line of a state dump.
             listener: hears wakes; None for a daemon that only polls.
+            measured: adds up what the processes count; None where nobody reads it.
         """
         self._terms = CurrentTerms(terms, reload)
         self._start = start
         self._notifier = notifier
         self._tell = tell
         self._selector = selectors.DefaultSelector()
+        self._measured = measured or Measured()
         self._fleet = Fleet(
             self._launch,
             terms.processes,
             has_gateway=terms.has_gateway,
             opened=self._open,
             closed=self._close,
+            counted=self._measured.learn,
         )
         self._wakes = Wakes(listener or WakeListener(), self._selector)
         self._stopped_by: signal.Signals | None = None
@@ -263,6 +268,7 @@ class Supervisor:
             database=fleet.has_database(),
             workers=fleet.workers(),
         )
+        self._measured.look(fleet.places(), fleet.deaths)
         self._heartbeat.beat(self._terms.now.heartbeat_file, beat, silent_seconds=silent)
 
     # Telling

@@ -25,6 +25,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.queue.wake import Listener
 from wpbridge.runner.loop import Runner
 from wpbridge.system import processes
+from wpbridge.telling.counting import Numbers
 
 TICK_SECONDS: Final = 1.0
 NUDGE_SECONDS: Final = 10.0
@@ -98,6 +99,7 @@ class WorkerLink:
         self._born = time.monotonic()
         self._runner: Runner | None = None
         self._wake_keys: Callable[[], dict[str, Any]] = dict
+        self._numbers: Callable[[], Numbers] = Numbers
         self._is_quiet = False
         self._is_away = False
         self._is_ready_said = threading.Event()
@@ -128,12 +130,14 @@ class WorkerLink:
         *,
         files: Callable[[], list[str]],
         wake_keys: Callable[[], dict[str, Any]] = dict,
+        numbers: Callable[[], Numbers] = Numbers,
     ) -> None:
         """The runner is about to run; the supervisor hears it when it is registered.
 
         ``files`` and ``wake_keys`` are called by the runner's loop, between two of its steps.
+        ``numbers`` returns what was counted since it was last called; it is called each second.
         """
-        self._runner, self._wake_keys = runner, wake_keys
+        self._runner, self._wake_keys, self._numbers = runner, wake_keys, numbers
         runner.quiet(on=self._is_quiet)
         if self.why:
             runner.stop()
@@ -154,6 +158,7 @@ class WorkerLink:
 
     def close(self, totals: dict[str, Any]) -> None:
         """Say good-bye, with what was done."""
+        self._outbox.put({"event": "numbers"})
         self._outbox.put({"event": "left", "totals": totals})
         self._outbox.put(None)
         self._speaker.join(timeout=2)
@@ -235,20 +240,32 @@ class WorkerLink:
                 told = self._outbox.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
                 due = time.monotonic() + TICK_SECONDS
+                self._say_numbers()
                 told = self._tick(time.monotonic())
             if told is None:
                 return
-            # When the link is broken the other thread ends us.
-            with contextlib.suppress(OSError):
-                self._link.sendall(json.dumps(told).encode() + b"\n")
+            if told["event"] == "numbers":
+                self._say_numbers()
+                continue
+            self._say(told)
             if told["event"] == "ready":
                 self._is_ready_said.set()
+
+    def _say(self, told: dict[str, Any]) -> None:
+        # When the link is broken the other thread ends us.
+        with contextlib.suppress(OSError):
+            self._link.sendall(json.dumps(told).encode() + b"\n")
+
+    def _say_numbers(self) -> None:
+        for part in self._numbers().packed():
+            self._say({"event": "numbers", "numbers": part})
 
     def _tick(self, now: float) -> dict[str, Any]:
         runner, silent = self._runner, now - self._clock.signed
         totals: dict[str, Any] = {}
         if runner is not None:
-            totals = {**asdict(runner.totals), "in_hand": self._in_hand()}
+            in_hand = self._in_hand()
+            totals = {**asdict(runner.totals), "in_hand": in_hand, "places": runner.places}
             if silent >= NUDGE_SECONDS:
                 # Its word again: it wakes the loop, and changes nothing.
                 runner.quiet(on=self._is_quiet)

@@ -72,6 +72,8 @@ class Runner:
             counter=counter,
         )
         self._run = run
+        self.counter = counter
+        """Counts what the run does."""
         self._presence = Presence(run)
         self._upkeep_turns = UpkeepTurns(caretaker, clock)
         self._held_hooks = HeldHooks(run)
@@ -121,6 +123,11 @@ class Runner:
     def totals(self) -> Totals:
         """What the run has done so far."""
         return self._run.totals
+
+    @property
+    def places(self) -> int:
+        """How many actions can run at once."""
+        return self._run.limits.concurrency
 
     @property
     def missing(self) -> frozenset[str]:

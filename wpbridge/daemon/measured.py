@@ -1,0 +1,53 @@
+"""What a daemon's processes have counted, added up by their supervisor, which alone exposes it.
+
+The supervisor's loop adds, and the thread that answers scrapes reads. What a process has sent stays
+counted when the process is gone.
+"""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import wpbridge
+from wpbridge.telling.counting import Numbers, Totals
+
+
+class Measured:
+    """The numbers of one daemon."""
+
+    def __init__(self, gauges: Callable[[], Numbers] = Numbers) -> None:
+        """``gauges`` returns what the tables show, and must not wait."""
+        self._gauges = gauges
+        self._lock = threading.Lock()
+        self._totals = Totals()
+        self._states: Mapping[str, int] = {}
+        self._deaths = 0
+
+    def learn(self, parts: Sequence[Sequence[Any]]) -> None:
+        """Add what a process has counted since it last said so."""
+        numbers = Numbers.unpacked(parts)
+        with self._lock:
+            self._totals.add(numbers)
+
+    def look(self, states: Mapping[str, int], deaths: int) -> None:
+        """Take in how the workers are just now.
+
+        Args:
+            states: places that are ``busy`` and ``idle``, and the ``max`` that there may be.
+            deaths: how many workers have ended without being told to.
+        """
+        with self._lock:
+            self._states, self._deaths = dict(states), deaths
+
+    def numbers(self) -> Numbers:
+        """Return everything as it stands now. Any thread may ask."""
+        found = Numbers()
+        with self._lock:
+            found.join(self._totals.numbers)
+            states, deaths = self._states, self._deaths
+        for state, places in states.items():
+            found.set("wpbridge_workers", state, value=places)
+        found.set("wpbridge_worker_deaths_total", value=deaths)
+        found.set("wpbridge_build_info", wpbridge.__version__, value=1)
+        found.join(self._gauges())
+        return found
