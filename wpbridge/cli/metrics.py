@@ -2,14 +2,18 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import click
 
+from wpbridge.action import CALLBACK_HOOK
 from wpbridge.cli.terminal import print_line
 from wpbridge.daemon.measured import Measured
+from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
+from wpbridge.telling.counting import Counter, Numbers, Tallies, numbers_of
+from wpbridge.telling.log import tell
 
 metrics_option = click.option(
     "--metrics",
@@ -17,6 +21,42 @@ metrics_option = click.option(
     metavar="HOST:PORT",
     help="Where to tell metrics to Prometheus (nowhere).",
 )
+
+textfile_option = click.option(
+    "--metrics-textfile",
+    "metrics_textfile",
+    metavar="FILE",
+    help="Add what was done to this file, for Prometheus (none).",
+)
+
+
+@contextlib.contextmanager
+def textfile(settings: Settings) -> Iterator[Callable[[Counter, str], None]]:
+    """Add what a run of this block counts to the file that the settings name.
+
+    Yields a function that takes the counter of a run and the site's label. What was counted is
+    written at the end, also of a run that an error ends. That it cannot be written is logged.
+
+    Raises:
+        ConfigError: it cannot be written to, or the extra is missing.
+    """
+    file, runs = settings.metrics_textfile, list[tuple[Callable[[], Tallies], str]]()
+    if file is None:
+        yield lambda _counter, _site: None
+        return
+    from wpbridge.monitor import textfile as files  # noqa: PLC0415 - few runs write one
+
+    files.check(file)
+    try:
+        yield lambda counter, site: runs.append((counter.reader("metrics"), site))
+    finally:
+        for take, site in runs:
+            counted = numbers_of(take(), callback_hook=CALLBACK_HOOK)
+            try:
+                files.add(file, counted, Numbers(), site=site)
+            except (OSError, ConfigError) as error:
+                told = error.strerror if isinstance(error, OSError) else str(error)
+                tell("metrics.textfile_failed", file=str(file), error=told)
 
 
 def check_metrics(settings: Settings) -> None:

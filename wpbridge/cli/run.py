@@ -14,6 +14,7 @@ from wpbridge.app.named_run import judge, put_back, unasked
 from wpbridge.app.parts import plan, prepared
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.filters import ids_of
+from wpbridge.cli.metrics import textfile, textfile_option
 from wpbridge.cli.misspelled import tell_unclaimed
 from wpbridge.cli.options import (
     format_option,
@@ -78,6 +79,7 @@ Examples:
 @php_options
 @click.option("--php-workers", type=click.IntRange(1, 256), help="PHP processes (processors).")
 @php_pool_options
+@textfile_option
 @click.option("--dry-run", is_flag=True, help="Show what would be claimed; change nothing.")
 @_outcome_options
 @click.pass_context
@@ -87,13 +89,14 @@ def claim_and_run(
 ) -> None:
     """Claim due actions, run their handlers, and write the tables as the plugin would."""
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
-    with closing(prepared(settings)) as parts:
+    with textfile(settings) as counts, closing(prepared(settings)) as parts:
         if dry_run or not (settings.quiet or settings.log_format == "json"):
             tell_unclaimed(parts.store, settings, parts.routes)
         if dry_run:
             _print_plan(plan(parts, settings), settings.format)
             return
         runner = app.make_runner(settings, parts.site, parts.store, parts.handlers, only=parts.only)
+        counts(runner.counter, parts.site.label)
         caught = _drive(runner, settings)
         if not (settings.quiet or runner.totals.claimed):
             _tell_pauses(parts.store)

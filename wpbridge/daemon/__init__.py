@@ -7,6 +7,7 @@ DOOR: Final = (
     "handover",
     "heartbeat",
     "log_setup",
+    "measured",
     "notify",
     "service",
     "signals",

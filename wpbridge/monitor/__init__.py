@@ -14,6 +14,7 @@ DOOR: Final = (
     "readings",
     "rules",
     "scaling",
+    "textfile",
     "watching",
 )
 """The modules that other rooms may import."""

@@ -12,11 +12,10 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
-from types import ModuleType
 from typing import Final
 
 from wpbridge.errors import ConfigError
+from wpbridge.monitor.exposing import needed
 from wpbridge.site.wake_kinds import joined
 from wpbridge.site.web_kinds import Listen
 from wpbridge.system.listening import listening_at
@@ -49,7 +48,7 @@ def check(listen: str, token: str | None) -> None:
         ConfigError: they may not, or prometheus-client is not installed.
     """
     _address(listen, token)
-    _exposition()
+    needed()
 
 
 def serve(listen: str, numbers: Callable[[], Numbers], *, site: str, token: str | None) -> "Server":
@@ -67,7 +66,7 @@ def serve(listen: str, numbers: Callable[[], Numbers], *, site: str, token: str 
             prometheus-client is not installed.
     """
     host, port = _address(listen, token)
-    exposition = _exposition()
+    exposition = needed()
     try:
         sock = listening_at(host, port)
     except OSError as error:
@@ -93,16 +92,6 @@ def _address(listen: str, token: str | None) -> tuple[str, int]:
             " WPBRIDGE_METRICS_TOKEN or [metrics] token, or listen at 127.0.0.1"
         )
     return host, where.port
-
-
-def _exposition() -> ModuleType:
-    """Return what writes numbers; it needs an extra, which need not be there."""
-    try:
-        return import_module("wpbridge.telling.exposition")
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"metrics need {error.name}: install it with `pip install 'wpbridge[metrics]'`"
-        ) from None
 
 
 class Server:

@@ -212,6 +212,8 @@ class Settings:
     """Sentry hears when recurring hooks run."""
     sentry_send_args: bool = _setting(False, kinds.boolean, "sentry")
     """Reports hold the args of actions, and the messages of errors as they are."""
+    metrics_textfile: Path | None = _setting(None, kinds.path, "metrics")
+    """A file to which each `claim-and-run` adds its metrics, for node_exporter."""
     format: Format = _setting("text", kinds.choice(*get_args(Format)))
     quiet: bool = _setting(False, kinds.boolean)
     verbose: int = _setting(0, kinds.number(0, 2))

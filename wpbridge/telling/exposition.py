@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from wpbridge.telling.counting import Key, Numbers
 from wpbridge.telling.metrics import METRICS
 
-__all__ = ["CONTENT_TYPE_LATEST", "numbers_in", "text_of"]
+__all__ = ["CONTENT_TYPE_LATEST", "numbers_in", "sites_in", "text_of"]
 
 
 def text_of(numbers: Numbers, *, site: str) -> bytes:
@@ -65,6 +65,16 @@ def _by_name(told: dict[Key, Any]) -> dict[str, list[tuple[tuple[str, ...], Any]
 def _buckets(bounds: Iterable[float], counts: Iterable[float]) -> list[tuple[str, float]]:
     names = [*(f"{bound:g}" for bound in bounds), "+Inf"]
     return list(zip(names, accumulate(counts), strict=True))
+
+
+def sites_in(text: str) -> set[str]:
+    """Return the sites that a text of ours tells of.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    families = list(text_string_to_metric_families(text))
+    return {sample.labels.get("site", "") for family in families for sample in family.samples}
 
 
 def numbers_in(text: str) -> Numbers:

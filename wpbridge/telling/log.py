@@ -74,6 +74,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "handler.task_raised": Kind(_HANDLER, _WARNING, ("error_type",)),
     "heartbeat.failed": Kind(_DAEMON, _WARNING, ("file", "error")),
     "metrics.broken": Kind(_METRICS, _ERROR),
+    "metrics.textfile_failed": Kind(_METRICS, _WARNING, ("file", "error")),
+    "metrics.textfile_replaced": Kind(_METRICS, _WARNING, ("file",)),
     "own_tables.behind": Kind(_STORE, _WARNING, ("reason",)),
     "own_tables.making": Kind(_STORE, _WARNING, ("tables",)),
     "php.boot_failed": Kind(_PHP, _WARNING, ("failures", "reason")),
