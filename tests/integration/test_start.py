@@ -114,6 +114,7 @@ def test_a_run_loads_what_its_handlers_need(tmp_path: Path) -> None:
     (tmp_path / "acts.py").write_text("from wpbridge import hook\n@hook('h')\ndef h(): pass\n")
     [modules] = loaded(["claim-and-run", "--dsn", dsn, "--handlers", "acts"], folder=tmp_path)
     assert modules & {"asyncio", "multiprocessing", "ssl"} == set()
+    assert packages(modules) & {"opentelemetry", "sentry_sdk"} == set()
     unneeded = ("wpbridge.executors.process", "wpbridge.executors.php", "wpbridge.executors.async")
     assert [name for name in sorted(modules) if name.startswith(unneeded)] == []
 

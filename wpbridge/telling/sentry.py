@@ -33,7 +33,7 @@ from wpbridge.events import (
 )
 from wpbridge.telling.masking import masked
 
-FLUSH_SECONDS: Final = 3.0
+FLUSH_SECONDS: Final = 2.0
 """So long the end of a process waits for what is still to be sent."""
 RELEASE: Final = f"wpbridge@{__version__}"
 _NOTHING_OF_ITS_OWN: Final[dict[str, Any]] = {

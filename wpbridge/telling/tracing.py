@@ -42,7 +42,7 @@ from wpbridge.events import (
 from wpbridge.outcome import class_name
 from wpbridge.telling import masking, traces
 
-FLUSH_SECONDS: Final = 3.0
+FLUSH_SECONDS: Final = 2.0
 """So long the end of a process waits for what is still to be sent."""
 SYSTEM: Final = "action_scheduler"
 _PATH: Final = "/v1/traces"
