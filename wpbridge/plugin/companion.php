@@ -242,7 +242,14 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 				'rules'     => array(),
 				'hooks'     => array(),
 				'upkeep'    => array(),
+				'traces'    => false,
 			);
+		}
+
+		/** Tells whether the traceparent of requests is kept on the current site. */
+		public static function is_traced() {
+			$site = self::site();
+			return true === $site['traces'];
 		}
 
 		private static function version() {

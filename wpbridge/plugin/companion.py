@@ -75,6 +75,7 @@ def owned(settings: Settings, handlers: Iterable[str]) -> Ownership:
         hooks=tuple(sorted(handlers)),
         upkeep=() if settings.owns_site else tuple(sorted(UPKEEP_HOOKS)),
         owns_site=settings.owns_site,
+        traces=settings.telemetry_traces,
     )
 
 
@@ -136,6 +137,12 @@ def _differences(there: Ownership, wanted: Ownership, *, knows_hooks: bool) -> I
         yield f"it has {', '.join(has)}, which the settings have not"
     if there.rules != wanted.rules and not (lacks or has):
         yield "its routes stand in another order"
+    if there.traces != wanted.traces:
+        yield (
+            "it keeps no traces of what PHP adds"
+            if wanted.traces
+            else "it keeps traces, which are off"
+        )
     if there.upkeep != wanted.upkeep and there.owns_site == wanted.owns_site:
         yield "it leaves other upkeep to PHP"
 

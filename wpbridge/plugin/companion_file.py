@@ -1,8 +1,9 @@
 """Reads and writes the companion plugin: one must-use file for all sites of a WordPress.
 
 The file is a template with one line of configuration in it, as JSON, for each site of the network.
-The template is ``companion.php``, with ``wakes.php``, ``results.php`` and ``tickets.php`` behind
-it. Everything that was written can be read back. A file that is not ours is never changed.
+The template is ``companion.php``, with ``wakes.php``, ``results.php``, ``tickets.php`` and
+``traces.php`` behind it. Everything that was written can be read back. A file that is not ours is
+never changed.
 """
 
 import json
@@ -23,7 +24,7 @@ LINE: Final = JsonLine(
     template_name="companion.php",
     constant="WPBRIDGE_COMPANION",
     mark=b"wpbridge-companion-file",
-    more=("wakes.php", "results.php", "tickets.php"),
+    more=("wakes.php", "results.php", "tickets.php", "traces.php"),
 )
 
 
@@ -57,6 +58,8 @@ class Ownership:
     """The exact names of hooks that PHP runs whatever the rules say."""
     owns_site: bool = False
     """Whether wpbridge owns everything. The plugin's runners are switched off then."""
+    traces: bool = False
+    """Whether PHP keeps which span has led to an action that it stores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +113,7 @@ def _as_json(site: Ownership) -> dict[str, Any]:
         "rules": [{"hook": r.hook, "group": r.group, "owned": r.owned} for r in site.rules],
         "hooks": list(site.hooks),
         "upkeep": list(site.upkeep),
+        "traces": site.traces,
     }
 
 
@@ -119,6 +123,7 @@ def _ownership(values: Mapping[str, Any]) -> Ownership:
         hooks=tuple(map(str, values["hooks"])),
         upkeep=tuple(map(str, values["upkeep"])),
         owns_site=bool(values["owns_site"]),
+        traces=values.get("traces") is True,
     )
 
 

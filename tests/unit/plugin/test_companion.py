@@ -490,3 +490,26 @@ def test_a_configuration_of_others_leads_root_nowhere(wordpress: Path, tmp_path:
     assert list(outside.iterdir()) == []
     os.chown(config, 0, 0)
     assert run("--path", str(wordpress))[0] == 0
+
+
+# Traces.
+
+
+def test_traces_are_kept_where_the_settings_ask_for_them() -> None:
+    wanted = companion.owned(Settings(telemetry_traces=True), {})
+    assert wanted.traces
+    mark = b'"traces":true'
+    assert mark in (companion.LINE.text(rendered(wp_=wanted)) or b"")
+    hostile = Ownership(hooks=('","traces":true',))
+    assert mark not in (companion.LINE.text(rendered(wp_=hostile)) or b"")
+    assert companion.parse(rendered(wp_=wanted)) == Companion(sites={"wp_": wanted})
+
+
+def test_a_file_of_an_earlier_release_keeps_no_traces() -> None:
+    source = rendered(wp_=Ownership()).replace(b',"traces":false', b"")
+    found = companion.parse(source)
+    assert found == Companion(sites={"wp_": Ownership()})
+    [told] = companion.explain(found, "wp_", Ownership(traces=True))
+    assert "it keeps no traces of what PHP adds" in told
+    [told] = companion.explain(Companion(sites={"wp_": Ownership(traces=True)}), "wp_", Ownership())
+    assert "it keeps traces, which are off" in told

@@ -386,7 +386,7 @@ class Wpbridge_Worker {
 	 * Runs one action and says how it ended.
 	 *
 	 * @param int   $id      The action.
-	 * @param array $request Hook, args as JSON text, native.
+	 * @param array $request Hook, args as JSON text, native, traceparent.
 	 */
 	private function run( $id, array $request ) {
 		global $wpdb;
@@ -402,6 +402,9 @@ class Wpbridge_Worker {
 			return;
 		}
 		$this->answer( array( 'is' => 'start', 'id' => $id ) );
+		if ( isset( $request['traceparent'] ) ) {
+			$_SERVER['HTTP_TRACEPARENT'] = $request['traceparent']; // Taken away again after the action.
+		}
 		$this->current = $id;
 		$this->caught  = null;
 		$shutdown      = $this->count_shutdown();
