@@ -576,3 +576,19 @@ def test_a_callback_waits_for_nothing_of_others(
         job = gateway.add("later", callback={"url": url}, at="+1h")
         assert gateway.ask("DELETE", job["links"]["self"]).status_code == 200
         assert got.wait(60)
+
+
+def test_metrics_tell_of_the_queue_and_of_the_requests(gateway: Gateway) -> None:
+    gateway.ask("GET", "/livez")
+    assert gateway.ask("GET", "/nowhere").status_code == 404
+    answer = gateway.ask("GET", "/metrics")
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    text = answer.text
+    for line in (
+        'wpbridge_http_requests_total{code="200",method="GET",route="/livez"',
+        'wpbridge_http_requests_total{code="404",method="GET",route="other"',
+        "wpbridge_scrape_success",
+        'wpbridge_actions{',
+        "wpbridge_build_info",
+    ):
+        assert line in text

@@ -71,7 +71,7 @@ def run(store: RunnerStore, clock: FakeClock) -> Counter:
         caretaker=history,
         counter=counter,
     ).run()
-    told = numbers_of(numbers(), callback_hook="wpbridge_callback")
+    told = numbers_of(numbers())
     assert total(told, "wpbridge_actions_started_total") == sum(endings(store).values())
     return counter
 
@@ -223,7 +223,7 @@ def test_php_endings_are_counted_for_the_metrics_too(store: RunnerStore) -> None
     counter = Counter()
     take = counter.reader("metrics")
     History(store.parts, FakeClock(), counter, holder="a", has_duty=True).step()
-    told = numbers_of(take(), callback_hook="wpbridge_callback").values
+    told = numbers_of(take()).values
     assert told["wpbridge_actions_completed_total", ("shop", "p0", "php")] == 1
     assert told["wpbridge_actions_failed_total", ("shop", "p2", "php", "crash")] == 1
     assert told["wpbridge_actions_failed_total", ("shop", "p3", "php", "timeout")] == 1

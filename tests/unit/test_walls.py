@@ -52,6 +52,10 @@ SEEDS = {
     "client/retrying": ("wpbridge.site.config", "Rooms, from the doors down to the nouns"),
     "doctor/fixes": ("click", "click stays in wpbridge.cli"),
     "telling/visible": ("rich", "rich stays in wpbridge.cli"),
+    "telling/metrics": (
+        "prometheus_client",
+        "prometheus-client stays in wpbridge.telling.exposition",
+    ),
     "access/keys": ("jwt", "PyJWT stays in wpbridge.access.tokens"),
     "access/tickets": ("wpbridge.queue.many", "Rooms, from the doors down to the nouns"),
     "access/caller": ("starlette", "Starlette and what serves it stay in wpbridge.web"),

@@ -4,12 +4,11 @@ import math
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from wpbridge.action import CALLBACK_HOOK
 from wpbridge.app.parts import Parts, php_workers, prepared
 from wpbridge.app.runners import make_runner, tell_outages
 from wpbridge.clock import Clock
@@ -23,7 +22,7 @@ from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
-from wpbridge.telling.counting import Counter, Numbers, numbers_of
+from wpbridge.telling.counting import Numbers
 
 
 def serve(settings: Settings, told: str) -> int:
@@ -75,7 +74,7 @@ def _run(
         runner,
         files=lambda: _files(settings),
         wake_keys=lambda: _wake_keys(parts.store),
-        numbers=counted(runner.counter) if settings.metrics_listen else Numbers,
+        numbers=runner.counter.metrics() if settings.metrics_listen else Numbers,
     )
     try:
         runner.run()
@@ -84,12 +83,6 @@ def _run(
             with suppress(OSError):
                 Path(ear.place).unlink(missing_ok=True)
     worker_link.close(asdict(runner.totals))
-
-
-def counted(counter: Counter) -> Callable[[], Numbers]:
-    """Return a function that returns as metrics what was counted since it was last called."""
-    take = counter.reader("metrics")
-    return lambda: numbers_of(take(), callback_hook=CALLBACK_HOOK)
 
 
 def _wake_keys(store: OpenStore) -> dict[str, object]:

@@ -3,16 +3,16 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import click
 
-from wpbridge.action import CALLBACK_HOOK
 from wpbridge.cli.terminal import print_line
 from wpbridge.daemon.measured import Measured
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
-from wpbridge.telling.counting import Counter, Numbers, Tallies, numbers_of
+from wpbridge.telling.counting import Counter, Numbers
 from wpbridge.telling.log import tell
 
 metrics_option = click.option(
@@ -40,7 +40,7 @@ def textfile(settings: Settings) -> Iterator[Callable[[Counter, str], None]]:
     Raises:
         ConfigError: it cannot be written to, or the extra is missing.
     """
-    file, runs = settings.metrics_textfile, list[tuple[Callable[[], Tallies], str]]()
+    file, runs = settings.metrics_textfile, list[tuple[Callable[[], Numbers], str]]()
     if file is None:
         yield lambda _counter, _site: None
         return
@@ -48,12 +48,11 @@ def textfile(settings: Settings) -> Iterator[Callable[[Counter, str], None]]:
 
     files.check(file)
     try:
-        yield lambda counter, site: runs.append((counter.reader("metrics"), site))
+        yield lambda counter, site: runs.append((counter.metrics(), site))
     finally:
         for take, site in runs:
-            counted = numbers_of(take(), callback_hook=CALLBACK_HOOK)
             try:
-                files.add(file, counted, Numbers(), site=site)
+                files.add(file, take(), Numbers(), site=site)
             except (OSError, ConfigError) as error:
                 told = error.strerror if isinstance(error, OSError) else str(error)
                 tell("metrics.textfile_failed", file=str(file), error=told)
@@ -72,8 +71,12 @@ def check_metrics(settings: Settings) -> None:
 
 
 @contextlib.contextmanager
-def measured(settings: Settings) -> Iterator[Measured | None]:
+def measured(
+    settings: Settings, *, also: Callable[[], Numbers] = Numbers
+) -> Iterator[Measured | None]:
     """Tell metrics while this block runs, if the settings say where. Yields what adds them up.
+
+    ``also`` returns what this process itself has counted since its start.
 
     Raises:
         ConfigError: nothing can listen there, it needs a token, or the extra is missing.
@@ -82,13 +85,15 @@ def measured(settings: Settings) -> Iterator[Measured | None]:
         yield None
         return
     from wpbridge.monitor import endpoint  # noqa: PLC0415 - few daemons tell metrics
+    from wpbridge.monitor.gauges import CachedGauges  # noqa: PLC0415
 
-    found, site = Measured(), resolve(settings, os.environ).label
-    server = endpoint.serve(
-        settings.metrics_listen, found.numbers, site=site, token=settings.metrics_token
-    )
-    print_line(f"metrics at {server.address}", err=True)
-    try:
-        yield found
-    finally:
-        server.close()
+    site = resolve(settings, os.environ).label
+    with closing(CachedGauges.of(settings)) as gauges:
+        found = Measured(gauges.numbers, also)
+        with closing(
+            endpoint.serve(
+                settings.metrics_listen, found.numbers, site=site, token=settings.metrics_token
+            )
+        ) as server:
+            print_line(f"metrics at {server.address}", err=True)
+            yield found

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import click
 
 from wpbridge.cli.exit_codes import Exit
+from wpbridge.cli.metrics import check_metrics, measured, metrics_option
 from wpbridge.cli.options import flags_of, one_line_errors, settings_of, site_options
 from wpbridge.cli.terminal import print_line
 from wpbridge.daemon.handover import unpacked
@@ -48,6 +49,7 @@ Examples:
 @click.option(
     "--workers", "web_workers", type=click.IntRange(1, 64), help="Processes that answer (1)."
 )
+@metrics_option
 @click.option("--dry-run", is_flag=True, help="Check everything; listen nowhere.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
 @click.option("--worker", hidden=True, help="What a process is told by its supervisor.")
@@ -70,6 +72,7 @@ def serve(
     serving = gateway("serving")
     start_log(settings)
     if dry_run:
+        check_metrics(settings)
         serving.check(settings)
         where = Listen.of(settings.web_listen)
         print_line(f"would listen on {where.told}{settings.web_base_path}")
@@ -79,9 +82,11 @@ def serve(
         print_line(f"listening on {address}{settings.web_base_path}", err=True)
 
     if settings.web_workers == 1:
-        serving.serve(settings, ready=ready)
+        app = serving.application(settings)
+        with measured(settings, also=app.state.metrics.numbers):
+            serving.serve(app, settings, ready=ready)
         return
-    with closing(gateway("listening").opened(settings)) as ear:
+    with closing(gateway("listening").opened(settings)) as ear, measured(settings) as numbers:
         ready(ear.told)
         code = supervise(
             settings,
@@ -89,6 +94,7 @@ def serve(
             watches=False,
             tell=lambda line: print_line(line, err=True),
             gateway=Gateway(ear.sock.fileno(), is_beside=False),
+            measured=numbers,
         )
     # To be told to stop is no failure of a server.
     raise SystemExit(0 if code in {Exit.INTERRUPTED, Exit.TERMINATED} else code)

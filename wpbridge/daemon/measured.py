@@ -15,9 +15,9 @@ from wpbridge.telling.counting import Numbers, Totals
 class Measured:
     """The numbers of one daemon."""
 
-    def __init__(self, gauges: Callable[[], Numbers] = Numbers) -> None:
-        """``gauges`` returns what the tables show, and must not wait."""
-        self._gauges = gauges
+    def __init__(self, *others: Callable[[], Numbers]) -> None:
+        """``others`` return what else is told, such as what the tables show. They must not wait."""
+        self._others = others
         self._lock = threading.Lock()
         self._totals = Totals()
         self._states: Mapping[str, int] = {}
@@ -47,7 +47,9 @@ class Measured:
             states, deaths = self._states, self._deaths
         for state, places in states.items():
             found.set("wpbridge_workers", state, value=places)
-        found.set("wpbridge_worker_deaths_total", value=deaths)
+        if states:
+            found.set("wpbridge_worker_deaths_total", value=deaths)
         found.set("wpbridge_build_info", wpbridge.__version__, value=1)
-        found.join(self._gauges())
+        for other in self._others:
+            found.join(other())
         return found

@@ -9,6 +9,7 @@ from typing import Final
 DOOR: Final = (
     "advice",
     "endpoint",
+    "exposing",
     "gauges",
     "history",
     "readings",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
+from wpbridge.action import CALLBACK_HOOK
 from wpbridge.telling.metrics import (
     DURATION_BOUNDS,
     METRICS,
@@ -113,6 +114,11 @@ class Counter:
 
         return take
 
+    def metrics(self) -> Callable[[], "Numbers"]:
+        """Return a function that returns as metrics what was counted since it was last called."""
+        take = self.reader("metrics")
+        return lambda: numbers_of(take())
+
     def give_back(self, name: str, tallies: Tallies) -> None:
         """Put back what a reader has taken and could not hand on."""
         with self._lock:
@@ -201,9 +207,12 @@ class Numbers:
         self._join((name, labels), [seconds, *counts])
 
     def join(self, other: "Numbers") -> None:
-        """Add what others have counted."""
+        """Add what others have counted. A gauge takes the other's value."""
         for (name, labels), value in other.values.items():
-            self.add(name, *labels, value=value)
+            if METRICS[name].kind == "gauge":
+                self.set(name, *labels, value=value)
+            else:
+                self.add(name, *labels, value=value)
         for key, values in other.histograms.items():
             self._join(key, values)
 
@@ -284,17 +293,12 @@ def _fits(labels: Labels, known: set[Labels], most: int) -> bool:
     return True
 
 
-def numbers_of(tallies: Tallies, *, callback_hook: str) -> Numbers:
-    """Return what was counted as metrics.
-
-    Args:
-        tallies: as a reader of a :class:`Counter` has taken them.
-        callback_hook: the hook of the actions that call back.
-    """
+def numbers_of(tallies: Tallies) -> Numbers:
+    """Return as metrics what a reader of a :class:`Counter` has taken."""
     found = Numbers()
     for what, tally in tallies.items():
         _number(found, what, tally)
-        if what.hook == callback_hook and what.outcome in _CALLED_BACK:
+        if what.hook == CALLBACK_HOOK and what.outcome in _CALLED_BACK:
             outcome = _CALLED_BACK[what.outcome]
             found.add("wpbridge_callbacks_total", outcome, value=tally.actions)
     return found

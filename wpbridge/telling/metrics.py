@@ -139,7 +139,7 @@ METRICS: Final[Mapping[str, Metric]] = {
     "wpbridge_http_request_duration_seconds": Metric(
         "histogram",
         "gateway",
-        "How long the gateway took to answer; streams of events are left out.",
+        "How long it took until an answer was made; a long poll waits on purpose.",
         ("route", "method"),
         DURATION_BOUNDS,
     ),

@@ -1,6 +1,7 @@
 """Put the gateway together: the table of routes, and before each answer its checks."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wpbridge.access.caller import Caller
 from wpbridge.errors import WpbridgeError
 from wpbridge.telling.log import tell
+from wpbridge.telling.metrics import OTHER
 from wpbridge.web import bodies
 from wpbridge.web.access_log import CALLER
 from wpbridge.web.callers import TOKEN, gate_of
@@ -27,6 +29,7 @@ from wpbridge.web.routes import ROUTES
 
 BODY_SECONDS: Final = 10.0
 """A body must have arrived after so long."""
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 _PROBLEM_OF_STATUS: Final = {404: "not-found", 405: "wrong-method"}
 
 
@@ -105,18 +108,32 @@ def _endpoint(route: Route, holder: dict[str, Any]) -> ASGIApp:
         except WpbridgeError as error:
             return problem_of(error).answer()
 
-    return _Endpoint(answer)
+    def note(status: int, seconds: float) -> None:
+        holder["parts"].counted.answered(route.path, route.method, status, seconds)
+
+    return _Endpoint(answer, note)
 
 
 class _Endpoint:
     """Answers a request by a function."""
 
-    def __init__(self, answer: Callable[[Request], Awaitable[Response]]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Request], Awaitable[Response]],
+        note: Callable[[int, float], None],
+    ) -> None:
+        """``note`` is given the status of each answer, and how long it took to make it."""
         self._answer = answer
+        self._note = note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
-        response = await self._answer(Request(scope, receive, send))
+        began, status = time.perf_counter(), 500
+        try:
+            response = await self._answer(Request(scope, receive, send))
+            status = response.status_code
+        finally:
+            self._note(status, time.perf_counter() - began)
         await response(scope, receive, send)
 
 
@@ -154,6 +171,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """Answer what Starlette itself has refused."""
     assert isinstance(error, HTTPException)  # noqa: S101 - it is called for nothing else
     kind = _PROBLEM_OF_STATUS.get(error.status_code, "bad-request")
+    method = request.method if request.method in _METHODS else OTHER
+    request.app.state.parts.counted.answered(OTHER, method, error.status_code, 0.0)
     if kind != "wrong-method":
         return Problem(kind, "look at /openapi.json, or at /docs, for what there is").answer()
     methods = _methods(request)

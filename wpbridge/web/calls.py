@@ -13,6 +13,8 @@ from wpbridge.access.rates import Rates
 from wpbridge.action import ActionId
 from wpbridge.dataclass import dataclass
 from wpbridge.queue.jobs import JobQueue
+from wpbridge.web.counted import Counted
+from wpbridge.web.metrics import Metrics
 from wpbridge.web.own_runner import OwnRunner
 from wpbridge.web.problems import Problem
 from wpbridge.web.readers import Readers
@@ -39,6 +41,10 @@ class Parts:
     """Explains an action, on any thread."""
     troubles: Callable[[JobQueue], list[str]]
     """Returns what keeps the gateway from working; empty for nothing."""
+    metrics: Metrics
+    """What `/metrics` tells."""
+    counted: Counted
+    """What this process counts."""
     base_path: str = ""
     """What stands before ``/v1`` in addresses; empty for nothing."""
 
@@ -46,6 +52,7 @@ class Parts:
         """Write what waits, then close everything."""
         if self.own is not None:
             self.own.close()
+        self.metrics.close()
         self.writer.close()
         self.watching.close()
         self.readers.close()

@@ -1,5 +1,7 @@
 """Answer whether the gateway lives and can work, and what it offers."""
 
+import asyncio
+
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from wpbridge.errors import WpbridgeError
@@ -30,6 +32,12 @@ async def readyz(call: Call) -> Response:
     if troubles:
         raise Problem("unavailable", "; ".join(troubles), retry_after_seconds=5.0)
     return JSONResponse({"status": "ready"}, 200, _NO_STORE)
+
+
+async def metrics(call: Call) -> Response:
+    """Tell Prometheus what is measured."""
+    text = await asyncio.to_thread(call.parts.metrics.text)
+    return Response(text, 200, _NO_STORE, "text/plain; version=0.0.4; charset=utf-8")
 
 
 async def openapi(call: Call) -> Response:

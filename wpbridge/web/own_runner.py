@@ -13,6 +13,7 @@ from wpbridge.app.parts import prepared
 from wpbridge.errors import WpbridgeError
 from wpbridge.site.config import Settings
 from wpbridge.telling.log import tell
+from wpbridge.web.counted import Counted
 
 if TYPE_CHECKING:
     from wpbridge.runner.loop import Runner
@@ -24,8 +25,9 @@ _AGAIN_SECONDS: Final = 30.0
 class OwnRunner:
     """Runs wpbridge's own hooks until it is closed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, counted: Counted) -> None:
         """Start the thread. The gateway goes on whatever becomes of it."""
+        self._counted = counted
         self._settings = replace(
             settings,
             handlers=(),
@@ -72,6 +74,7 @@ class OwnRunner:
             with self._guard:
                 self._runner = None if self._over.is_set() else runner
             if self._runner is not None:
+                self._counted.include(runner.counter.metrics())
                 runner.run()
         finally:
             with self._guard:

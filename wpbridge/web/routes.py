@@ -182,6 +182,14 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="GET",
+        path="/metrics",
+        answer=health.metrics,
+        summary="Metrics of the queue and of this gateway, for Prometheus.",
+        rights=("read", "operate"),
+        statuses={200: None},
+    ),
+    Route(
+        method="GET",
         path="/livez",
         answer=health.livez,
         summary="Whether the gateway lives. The database is not asked.",

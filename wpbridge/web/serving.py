@@ -21,6 +21,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.daemon.notify import Notifier
 from wpbridge.doctor.explain import explain_action
 from wpbridge.errors import WpbridgeError
+from wpbridge.monitor.gauges import CachedGauges
 from wpbridge.plugin.own_hooks import OwnHooks
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.runner.identity import identity
@@ -30,7 +31,9 @@ from wpbridge.telling import traces
 from wpbridge.web.access_log import AccessLog
 from wpbridge.web.app import make_app
 from wpbridge.web.calls import Parts
+from wpbridge.web.counted import Counted
 from wpbridge.web.listening import opened
+from wpbridge.web.metrics import Metrics
 from wpbridge.web.own_runner import OwnRunner
 from wpbridge.web.protocol import StrictProtocol
 from wpbridge.web.readers import Readers
@@ -60,14 +63,24 @@ _HEADERS_FOR_PAGES: Final = (
 
 
 def application(
-    settings: Settings, env: Mapping[str, str] = os.environ, *, runs_own: bool = True
+    settings: Settings,
+    env: Mapping[str, str] = os.environ,
+    *,
+    runs_own: bool = True,
+    is_alone: bool = True,
 ) -> Starlette:
     """Return the gateway of one site as an ASGI application.
 
-    ``runs_own`` says whether it also runs wpbridge's own hooks, such as callbacks.
+    ``runs_own`` says whether it also runs wpbridge's own hooks, such as callbacks. ``is_alone``
+    says that no supervisor adds up what it counts.
     """
     base_path = settings.web_base_path
-    own_hooks = OwnHooks(settings, resolve(settings, env))
+    site = resolve(settings, env)
+    own_hooks = OwnHooks(settings, site)
+    counted = Counted()
+    metrics = Metrics(
+        lambda: CachedGauges.of(settings, env), counted if is_alone else None, site=site.label
+    )
 
     def open_queue() -> JobQueue:
         queue = JobQueue.of(settings, env)
@@ -91,7 +104,7 @@ def application(
             writer=Writer(open_queue),
             readers=Readers(open_queue),
             watching=Watching(open_queue),
-            own=OwnRunner(settings) if runs_own else None,
+            own=OwnRunner(settings, counted) if runs_own else None,
             callers=Callers(
                 open_queue().store,
                 wordpress_login=settings.web_wordpress_login,
@@ -102,6 +115,8 @@ def application(
             allow_private=settings.web_allow_private_callbacks,
             explain=explain,
             troubles=_troubles,
+            metrics=metrics,
+            counted=counted,
             base_path=base_path,
         )
 
@@ -117,6 +132,7 @@ def application(
         )
     if settings.web_access_log != "none":
         app.add_middleware(AccessLog)
+    app.state.metrics, app.state.counted = metrics, counted
     return app
 
 
@@ -207,8 +223,8 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
-    """Serve until TERM or INT: then no new connections are taken, and what runs is answered.
+def serve(app: Starlette, settings: Settings, *, ready: Callable[[str], None]) -> None:
+    """Serve the gateway until TERM or INT: no new connections then, and what runs is answered.
 
     Raises:
         ConfigError: nothing can listen there.
@@ -222,6 +238,6 @@ def serve(settings: Settings, *, ready: Callable[[str], None]) -> None:
         notifier.ready(f"listening on {ear.told}")
 
     try:
-        Server(application(settings), ready=started).serve_at(ear.sock)
+        Server(app, ready=started).serve_at(ear.sock)
     finally:
         ear.close()

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from wpbridge.daemon.signals import deafen
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
+from wpbridge.telling.counting import Numbers
 from wpbridge.web.serving import Server, application
 
 _FIRST: Final = "1"
@@ -46,9 +47,11 @@ def serve(settings: Settings, told: str) -> int:
         sock.set_inheritable(False)
     deafen()
     runs_own = told.split(":", maxsplit=1)[0] == _FIRST
-    server = _Supervised(application(settings, runs_own=runs_own), lambda said: _say(link, said))
+    app = application(settings, runs_own=runs_own, is_alone=False)
+    server = _Supervised(app, lambda said: _say(link, said))
     threading.Thread(target=_obey, args=(link, server), name="wpbridge-link", daemon=True).start()
     server.serve_at(ear)
+    _say_numbers(app.state.counted.take(), lambda said: _say(link, said))
     _say(link, {"event": "left", "totals": {}})
     return 0
 
@@ -59,13 +62,20 @@ class _Supervised(Server):
     def __init__(self, app: Starlette, say: Callable[[dict[str, Any]], None]) -> None:
         super().__init__(app, ready=lambda: say({"event": "ready", "files": []}))
         self._say = say
+        self._take: Callable[[], Numbers] = app.state.counted.take
 
     async def on_tick(self, counter: int) -> bool:
         """Give one each second."""
         if counter % _TICKS == 0:
             beat = {"silent": 0.0, "database": True, "leaving": "", "totals": {}}
             self._say({"event": "beat", **beat})
+            _say_numbers(self._take(), self._say)
         return await super().on_tick(counter)
+
+
+def _say_numbers(numbers: Numbers, say: Callable[[dict[str, Any]], None]) -> None:
+    for part in numbers.packed():
+        say({"event": "numbers", "numbers": part})
 
 
 def _say(link: socket.socket, said: dict[str, Any]) -> None:

@@ -149,7 +149,7 @@ def test_ten_thousand_hooks_have_at_most_two_thousand_series() -> None:
         tallies = {what: Tally() for what in whats}
         for tally in tallies.values():
             tally.add(0.2, 3.0)
-        totals.add(numbers_of(tallies, callback_hook="none"))
+        totals.add(numbers_of(tallies))
     due = {f"group_{number}": number for number in range(10_000)}
     counts = {f"status {number}": 1 for number in range(1_000)}
     gauges = gauge_numbers(reading(due_by_group=due, counts=counts), ADVICE, history())

@@ -19,7 +19,7 @@ def counted(times: int = 1) -> Numbers:
     take = counter.reader("metrics")
     for _ in range(times):
         counter.add(What(0, "send", "mail", "complete"), 0.3, 2.0)
-    return numbers_of(take(), callback_hook="wpbridge_callback")
+    return numbers_of(take())
 
 
 def gauge(value: float) -> Numbers:
