@@ -588,7 +588,7 @@ def test_metrics_tell_of_the_queue_and_of_the_requests(gateway: Gateway) -> None
         'wpbridge_http_requests_total{code="200",method="GET",route="/livez"',
         'wpbridge_http_requests_total{code="404",method="GET",route="other"',
         "wpbridge_scrape_success",
-        'wpbridge_actions{',
+        "wpbridge_actions{",
         "wpbridge_build_info",
     ):
         assert line in text
