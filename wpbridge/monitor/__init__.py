@@ -8,6 +8,7 @@ from typing import Final
 
 DOOR: Final = (
     "advice",
+    "advising",
     "endpoint",
     "exposing",
     "gauges",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wpbridge.store.reading.conditions import Conditions
     from wpbridge.store.reading.counting import Counting
     from wpbridge.store.reading.due import Due
+    from wpbridge.store.reading.due_pairs import DuePairs
     from wpbridge.store.reading.failed import Failed
     from wpbridge.store.reading.gauges import Gauges
     from wpbridge.store.reading.known_names import Known
@@ -62,6 +63,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "waits": ("rows.waits", "Waits", ("tables", "writes")),
     "held": ("rows.held_hooks", "HeldHooks", ("tables",)),
     "due": ("reading.due", "Due", ("tables", "groups")),
+    "due_pairs": ("reading.due_pairs", "DuePairs", ("tables", "groups")),
     "conditions": ("reading.conditions", "Conditions", ("tables", "groups")),
     "reading": (
         "reading.reading",
@@ -134,6 +136,7 @@ class OpenStore:
         waits: Waits
         held: HeldHooks
         due: Due
+        due_pairs: DuePairs
         conditions: Conditions
         reading: Reading
         counting: Counting

@@ -6,6 +6,7 @@ DOOR: Final = (
     "conditions",
     "counting",
     "due",
+    "due_pairs",
     "failed",
     "gauges",
     "known_names",

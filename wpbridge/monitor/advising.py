@@ -1,0 +1,90 @@
+"""Ask the tables what advice needs beside the readings, and advise."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from wpbridge.monitor.advice import Advice, DueParts, advise
+from wpbridge.monitor.due_parts import parts_of
+from wpbridge.monitor.history import History, history_of
+from wpbridge.monitor.readings import Readings
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.reading.due import SCANNED
+
+if TYPE_CHECKING:
+    from wpbridge.site.rules import Limit
+
+LATELY: Final = timedelta(minutes=5)
+"""Arrivals and service time are those of this time."""
+LONGER: Final = timedelta(hours=1)
+"""Where nothing has ended lately, as with long actions, service time is that of this time."""
+
+
+def advice_of(
+    store: OpenStore,
+    readings: Readings,
+    *,
+    target_wait: timedelta,
+    limits: Sequence["Limit"] = (),
+    most: int = SCANNED,
+) -> Advice:
+    """Return what is advised for a site's queue.
+
+    Args:
+        store: the site's store.
+        readings: what its tables show now.
+        target_wait: for how long an action may be due before it starts.
+        limits: the rules of the settings.
+        most: so many of the oldest due actions are sorted by what holds them.
+    """
+    seconds = target_wait.total_seconds()
+    parts = None
+    if readings.due:
+        parts = _parts(store, readings, limits, target_wait_seconds=seconds, most=most)
+    return advise(readings, lately(store, readings), seconds, parts=parts)
+
+
+def lately(store: OpenStore, readings: Readings) -> History:
+    """Return the history that advice is made of."""
+    history = history_of(store, readings.at - LATELY, readings.at)
+    if history.service_seconds is None and (readings.due or readings.running):
+        longer = history_of(store, readings.at - LONGER, readings.at)
+        return replace(history, service_seconds=longer.service_seconds)
+    return history
+
+
+def _parts(
+    store: OpenStore,
+    readings: Readings,
+    limits: Sequence["Limit"],
+    *,
+    target_wait_seconds: float,
+    most: int,
+) -> DueParts:
+    return parts_of(
+        store.due_pairs.due(readings.at, most=most),
+        store.due_pairs.running() if limits else (),
+        pauses=readings.pauses,
+        limits=limits,
+        held=store.held.hooks(),
+        target_wait_seconds=target_wait_seconds,
+    )
+
+
+def facts(advice: Advice) -> dict[str, Any]:
+    """Return what programs are told of an advice."""
+    return {
+        "workers_now": advice.workers_now,
+        "workers_advised": advice.workers_advised,
+        "reason": advice.reason,
+        "obstacle": advice.obstacle,
+        "arrivals_per_second": _rounded(advice.arrivals_per_second),
+        "service_seconds": _rounded(advice.service_seconds),
+        "due": advice.due,
+        "target_wait_seconds": advice.target_wait_seconds,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
