@@ -35,7 +35,14 @@ LIST = {*STATUS, "executors", "patterns"}
 STATUS_PARTS = {
     *("cli.exit_codes", "cli.lazy_group", "cli.main", "cli.options", "cli.output", "cli.status"),
     *("cli.terminal", "cli.times", "codec.jsontext", "queue.status", "site.config"),
-    *("site.database", "site.faults", "site.moments", "site.resolve", "site.rule_tables"),
+    *(
+        "site.bounds",
+        "site.database",
+        "site.faults",
+        "site.moments",
+        "site.resolve",
+        "site.rule_tables",
+    ),
     *("site.rules", "site.settings", "site.settings_file", "site.tls", "site.value_kinds"),
     *(
         "site.wake_kinds",

@@ -50,7 +50,7 @@ def make_executor(
     threaded = {hook: handler for hook, handler in handlers.items() if hook not in isolated}
     threads = ThreadExecutor(
         {**threaded, **own_handlers(settings)},
-        concurrency=settings.concurrency,
+        concurrency=settings.concurrency.least,
         clock=clock,
         site=site.name,
         mailbox=mailbox,
@@ -118,7 +118,7 @@ def _process_executor(
         isolated,
         setup,
         limits=PoolLimits(
-            children=settings.concurrency,
+            children=settings.concurrency.least,
             max_actions=settings.isolated_max_actions,
             max_memory=settings.isolated_max_memory,
         ),

@@ -120,7 +120,7 @@ def _limits(settings: Settings, only: ClaimFilter, *, daemon: bool) -> Limits:
         batches=settings.batches,
         max_actions=settings.max_actions,
         max_time=settings.max_time,
-        concurrency=settings.concurrency + (php_workers(settings) if settings.php else 0),
+        concurrency=settings.concurrency.least + (php_workers(settings) if settings.php else 0),
         serves_queue=only.ids is None and not OWN.issuperset(settings.hooks or ("",)),
         rescue=settings.rescue,
         keep_output=settings.keep_output,

@@ -61,7 +61,7 @@ def _run(
         batches=0,
         max_time=None,
         max_actions=lifetime.actions,
-        php_workers=php_workers(settings, processes=settings.processes),
+        php_workers=php_workers(settings, processes=settings.processes.most),
     )
     runner = make_runner(
         settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True

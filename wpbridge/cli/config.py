@@ -19,6 +19,7 @@ from wpbridge.cli.options import (
     site_options,
 )
 from wpbridge.cli.terminal import print_json, print_line
+from wpbridge.site.bounds import Bounds
 from wpbridge.site.config import Settings, sources_of
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site, resolve
@@ -114,8 +115,8 @@ def _plain(value: object) -> Any:
             "secret": MASK if value.secret else None,
             "timeout": value.timeout_seconds,
         }
-    if isinstance(value, timedelta):
-        return value.total_seconds()
+    if isinstance(value, timedelta | Bounds):
+        return value.told if isinstance(value, Bounds) else value.total_seconds()
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

@@ -15,6 +15,11 @@ from wpbridge.errors import ConfigError, InputError, WpbridgeError
 if TYPE_CHECKING:
     from wpbridge.site.config import Settings
 
+    _TextType = click.ParamType[str]
+else:
+    # Earlier releases of click have no type that is told what it gives.
+    _TextType = click.ParamType
+
 _SITE = (
     click.option("--path", metavar="DIR", help="WordPress folder; its wp-config.php is read."),
     click.option("--dsn", metavar="URL", help="Database: mysql://… or sqlite:///queue.db."),
@@ -105,6 +110,26 @@ def php_pool_options(command: Callable[..., Any]) -> Callable[..., Any]:
 handlers_option: Final = click.option(
     "--handlers", multiple=True, metavar="MODULE", help="Python module with @hook functions."
 )
+
+
+class NumberOrBounds(_TextType):
+    """A whole number, or two of them as in ``1..8``; the setting reads the text once more."""
+
+    name = "N or N..N"
+
+    def __init__(self, least: int, most: int) -> None:
+        self._least, self._most = least, most
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Refuse what the setting would refuse, as a wrong use of the option."""
+        from wpbridge.site.bounds import NotBounds, bounds_of  # noqa: PLC0415 - as settings_of does
+
+        try:
+            return str(bounds_of(value, self._least, self._most))
+        except NotBounds as error:
+            self.fail(f"{value!r} is not {error}", param, ctx)
 
 
 def format_option(about: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

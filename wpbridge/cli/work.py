@@ -9,6 +9,7 @@ import click
 
 from wpbridge.cli.metrics import check_metrics, measured, metrics_option
 from wpbridge.cli.options import (
+    NumberOrBounds,
     flags_of,
     format_option,
     handlers_option,
@@ -25,6 +26,7 @@ from wpbridge.daemon.handover import unpacked
 from wpbridge.daemon.log_setup import start_log
 from wpbridge.daemon.service import Gateway, supervise
 from wpbridge.daemon.worker_process import GATEWAY
+from wpbridge.site.bounds import Bounds
 from wpbridge.site.config import Settings
 from wpbridge.telling.words import plural
 
@@ -43,8 +45,12 @@ Examples:
 )
 @site_options
 @handlers_option
-@click.option("--processes", type=click.IntRange(1, 64), help="Worker processes (1).")
-@click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers a process (4).")
+@click.option(
+    "--processes", type=NumberOrBounds(1, 64), help="Worker processes (1); 1..8: by the advice."
+)
+@click.option(
+    "--concurrency", type=NumberOrBounds(1, 1000), help="Handlers a process (4); 2..32 too."
+)
 @click.option("--poll-interval", metavar="TIME", help="An idle worker looks this often (1s).")
 @click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim at most (500).")
 @narrowing_options
@@ -148,11 +154,12 @@ def _plan(settings: Settings) -> None:
         tell_unclaimed(parts.store, settings, parts.routes)
         hooks = sorted(parts.routes.hooks() or ())
         site = parts.site.name
-    workers = php_workers(settings, processes=settings.processes)
+    processes, concurrency = settings.processes, settings.concurrency
+    workers = php_workers(settings, processes=processes.most)
     told = {
         "site": site,
-        "processes": settings.processes,
-        "concurrency": settings.concurrency,
+        "processes": processes.told,
+        "concurrency": concurrency.told,
         "php_workers": workers,
         "poll_interval_seconds": _seconds(settings.poll_interval),
         "drain_timeout_seconds": _seconds(settings.drain_timeout),
@@ -163,11 +170,15 @@ def _plan(settings: Settings) -> None:
         return
     php = f", {workers} in PHP" if settings.php else ""
     print_line(
-        f"would start {plural(settings.processes, 'worker')} for {site}:"
-        f" each runs {plural(settings.concurrency, 'handler')} at once{php}"
+        f"would start {_count(processes, 'worker')} for {site}:"
+        f" each runs {_count(concurrency, 'handler')} at once{php}"
     )
     for hook in hooks:
         print_line(hook)
+
+
+def _count(bounds: Bounds, noun: str) -> str:
+    return f"{bounds} {noun}s" if bounds.is_open else plural(bounds.least, noun)
 
 
 def _seconds(span: timedelta | None) -> float | None:

@@ -108,7 +108,7 @@ def _terms_of_gateway(settings: Settings, handed: bytes) -> Terms:
 def _terms(settings: Settings, handed: bytes, *, watches: bool) -> Terms:
     drain = settings.drain_timeout
     return Terms(
-        processes=settings.processes,
+        processes=settings.processes.least,
         drain_seconds=None if drain is None else drain.total_seconds(),
         heartbeat_file=settings.heartbeat_file,
         watches=watches,

@@ -156,6 +156,10 @@ class Executor(Protocol):
         """Take back queued calls that have not started: all of them, or those in ``only``."""
         ...
 
+    def resize(self, concurrency: int) -> None:
+        """Run so many Python handlers at once from now on. What runs already goes on to its end."""
+        ...
+
     def announce_stop(self) -> None:
         """Let handlers know that the runner wants to stop; safe in a signal handler."""
         ...

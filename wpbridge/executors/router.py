@@ -105,6 +105,11 @@ class Router:
         """Take calls back from all executors."""
         return [call for e in self._executors.values() for call in e.recall(only)]
 
+    def resize(self, concurrency: int) -> None:
+        """Resize all executors, one that stands for two kinds of handlers once."""
+        for executor in {id(e): e for e in self._executors.values()}.values():
+            executor.resize(concurrency)
+
     def announce_stop(self) -> None:
         """Let all executors know that the runner wants to stop."""
         for executor in self._executors.values():

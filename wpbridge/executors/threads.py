@@ -85,12 +85,44 @@ class ThreadExecutor(PythonExecutor):
         self._loop: AsyncThread | None = None
         self._loop_lock = threading.Lock()
         self._stdout: Stdout | None = Stdout.install()
-        self._threads = [
+        self._threads: list[threading.Thread] = []
+        self._count_lock = threading.Lock()
+        self._count = 0
+        """How many threads are to go on."""
+        self._is_closed = False
+        self._begin(self._concurrency)
+
+    def _begin(self, threads: int) -> None:
+        """Start so many more threads."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        first = len(self._threads)
+        more = [
             threading.Thread(target=self._work, name=f"wpbridge-{n}", daemon=True)
-            for n in range(self._concurrency)
+            for n in range(first, first + threads)
         ]
-        for thread in self._threads:
+        with self._count_lock:
+            self._count += threads
+        self._threads += more
+        for thread in more:
             thread.start()
+
+    def resize(self, concurrency: int) -> None:
+        """Start more threads, or let some end: each that is too many, before its next call.
+
+        A None in the queue has an idle thread look. The calls that wait stay where they are.
+        """
+        change, self._concurrency = concurrency - self._concurrency, concurrency
+        self._begin(max(0, change))
+        for _ in range(change, 0):
+            self._queue.put(None)
+
+    def _may_end(self) -> bool:
+        """Return whether the thread that asks is one too many; it is not counted any more then."""
+        with self._count_lock:
+            if self._is_closed or self._count > self._concurrency:
+                self._count -= 1
+                return True
+            return False
 
     def _free(self) -> int:
         return self._concurrency - self._queue.qsize() - len(self._running)
@@ -157,12 +189,14 @@ class ThreadExecutor(PythonExecutor):
     def recall(self, only: Collection[Call] | None = None) -> list[Call]:
         """Take back calls that no thread has: all of them, or those in ``only``."""
         taken: list[Call] = []
-        left: list[Call] = []
+        left: list[Call | None] = []
         try:
             while True:
                 call = self._queue.get_nowait()
-                if call is not None:
-                    (taken if only is None or call in only else left).append(call)
+                if call is None or not (only is None or call in only):
+                    left.append(call)
+                else:
+                    taken.append(call)
         except queue.Empty:
             pass
         for call in left:
@@ -172,6 +206,7 @@ class ThreadExecutor(PythonExecutor):
     def close(self) -> None:
         """Stop the threads; calls that wait are dropped."""
         self.recall()
+        self._is_closed = True
         for _ in self._threads:
             self._queue.put(None)
         if self._stdout is not None:
@@ -184,37 +219,42 @@ class ThreadExecutor(PythonExecutor):
                 loop.stop()
 
     def _work(self) -> None:
-        while (call := self._queue.get()) is not None:
-            if not call.may_start():
-                self._mailbox.put(unstarted(call, self._clock.now()))
-                continue
-            handler = self._handlers[call.action.hook]
-            limit = handler.limit(self._default_timeout)
-            own = _Running(
+        while not self._may_end():
+            call = self._queue.get()
+            if call is not None:
+                self._start(call)
+
+    def _start(self, call: Call) -> None:
+        if not call.may_start():
+            self._mailbox.put(unstarted(call, self._clock.now()))
+            return
+        handler = self._handlers[call.action.hook]
+        limit = handler.limit(self._default_timeout)
+        own = _Running(
+            call=call,
+            started_at=self._clock.now(),
+            since=self._clock.monotonic(),
+            limit=limit,
+            late_after_seconds=_late_after(limit, is_async=handler.is_async),
+        )
+        self._running[call] = own
+        call.attempt = traces.attempt(call.action)
+        with Printed(call.action) as printed, traces.current(call.attempt):
+            outcome = self._run(handler, call, limit)
+        output = printed.end()
+        ended_at = self._clock.now()
+        self._say_how_long(own, outcome, ended_at)
+        self._note_pace(self._clock.monotonic() - own.since)
+        del self._running[call]
+        self._mailbox.put(
+            Report(
                 call=call,
-                started_at=self._clock.now(),
-                since=self._clock.monotonic(),
-                limit=limit,
-                late_after_seconds=_late_after(limit, is_async=handler.is_async),
+                outcome=outcome,
+                started_at=own.started_at,
+                ended_at=ended_at,
+                output=output,
             )
-            self._running[call] = own
-            call.attempt = traces.attempt(call.action)
-            with Printed(call.action) as printed, traces.current(call.attempt):
-                outcome = self._run(handler, call, limit)
-            output = printed.end()
-            ended_at = self._clock.now()
-            self._say_how_long(own, outcome, ended_at)
-            self._note_pace(self._clock.monotonic() - own.since)
-            del self._running[call]
-            self._mailbox.put(
-                Report(
-                    call=call,
-                    outcome=outcome,
-                    started_at=own.started_at,
-                    ended_at=ended_at,
-                    output=output,
-                )
-            )
+        )
 
     def _note_pace(self, seconds: float) -> None:
         """Take in one more duration. Threads may overwrite each other's: it is a guess."""

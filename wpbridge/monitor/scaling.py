@@ -4,15 +4,19 @@ import math
 from collections import deque
 from typing import Final, NamedTuple
 
+from wpbridge.site.bounds import Bounds
+
 LESS_SECONDS: Final = 600.0
-"""The need must have been less for so long before a place goes."""
+"""The need must have been less for so long before a place goes, where nobody says otherwise."""
 
 
 class Follower:
     """The number of places of one daemon, as it follows the need."""
 
-    def __init__(self, least: int, most: int) -> None:
+    def __init__(self, least: int, most: int, less_seconds: float = LESS_SECONDS) -> None:
+        """``less_seconds``: for how long the need must have been less before a place goes."""
         self.least, self.most = least, most
+        self._less_seconds = less_seconds
         self.wanted = least
         self._needs: deque[tuple[float, int]] = deque()
 
@@ -29,7 +33,7 @@ class Follower:
             return self.wanted
         self._needs.append((at, needed))
         # One that is older stays: it shows that the whole time has been seen.
-        while len(self._needs) > 1 and self._needs[1][0] <= at - LESS_SECONDS:
+        while len(self._needs) > 1 and self._needs[1][0] <= at - self._less_seconds:
             self._needs.popleft()
         if needed > self.wanted:
             self.wanted = min(self.most, needed)
@@ -38,7 +42,7 @@ class Follower:
         return self.wanted
 
     def _has_seen_less(self, at: float) -> bool:
-        is_whole = self._needs[0][0] <= at - LESS_SECONDS
+        is_whole = self._needs[0][0] <= at - self._less_seconds
         return is_whole and max(need for _, need in self._needs) < self.wanted
 
 
@@ -47,17 +51,6 @@ class Shape(NamedTuple):
 
     processes: int
     concurrency: int
-
-
-class Bounds(NamedTuple):
-    """A number that may be chosen between these; the two are the same for a fixed one."""
-
-    least: int
-    most: int
-
-    def within(self, number: int) -> int:
-        """Return the nearest number that is allowed."""
-        return min(self.most, max(self.least, number))
 
 
 def shape_of(places: int, processes: Bounds, concurrency: Bounds, *, is_cpu_bound: bool) -> Shape:

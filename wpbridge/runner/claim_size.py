@@ -60,6 +60,10 @@ class ClaimSize:
         self._averages: dict[str, float] = {}
         """In seconds, by hook."""
 
+    def resize(self, concurrency: int) -> None:
+        """Take in that so many calls run at once from now on."""
+        self._concurrency = max(1, concurrency)
+
     def note(self, hook: str, duration: timedelta) -> None:
         """Take in how long one more action ran."""
         seconds = max(0.0, duration.total_seconds())

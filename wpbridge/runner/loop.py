@@ -6,6 +6,7 @@ left, is marked as started before it is called.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -77,7 +78,7 @@ class Runner:
         self._presence = Presence(run)
         self._upkeep_turns = UpkeepTurns(caretaker, clock)
         self._held_hooks = HeldHooks(run)
-        size = claim_size(limits, is_held=bool(shares or only.limits))
+        size = self._claim_size = claim_size(limits, is_held=bool(shares or only.limits))
         catch_up = CatchUp(run)
         self._put_back = PutBack(run, size)
         self._bookkeeper = Bookkeeper(
@@ -104,6 +105,19 @@ class Runner:
         """Claim no more for now, and go on with what is in hand. Safe in a signal handler."""
         self._run.is_quiet = on
         self._run.executor.wake()
+
+    def resize(self, concurrency: int, *, places: int) -> None:
+        """Run so many Python handlers at once from now on, and so many actions of any kind.
+
+        From any thread; the loop does it between two steps.
+        """
+
+        def resized(_told: dict[str, Any]) -> None:
+            self._run.executor.resize(concurrency)
+            self._run.limits = replace(self._run.limits, concurrency=places)
+            self._claim_size.resize(places)
+
+        self.ask(resized)
 
     def wake(self) -> None:
         """Look at once, since something was enqueued. From any thread."""

@@ -11,6 +11,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.site import rule_tables as tables
 from wpbridge.site import value_kinds as kinds
 from wpbridge.site import wake_kinds, web_kinds
+from wpbridge.site.bounds import Bounds
 from wpbridge.site.database import Client
 from wpbridge.site.rules import WORDPRESS_ROLES, Keep, Limit, RetryRule, Right, Route, Webhook
 from wpbridge.site.settings_file import SettingsFile
@@ -83,7 +84,8 @@ class Settings:
     groups: tuple[str, ...] = _setting((), kinds.names)
     """Slugs; empty: all."""
     exclude_groups: tuple[str, ...] = _setting((), kinds.names)
-    concurrency: int = _setting(4, kinds.number(1, 1000))
+    concurrency: Bounds = _setting(Bounds(4, 4), kinds.bounds(1, 1000))
+    """Python handlers that run at once in a process; a run of its own takes the lower bound."""
     routes: tuple[Route, ...] = _setting((), tables.routes, None)
     """In order: the first that matches decides."""
     retry: tuple[RetryRule, ...] = _setting((), tables.retries, None)
@@ -138,7 +140,7 @@ class Settings:
         "always", kinds.choice("always", "failed", "never")
     )
     """When the end of what a Python handler printed goes into its action's log."""
-    processes: int = _setting(1, kinds.number(1, 64))
+    processes: Bounds = _setting(Bounds(1, 1), kinds.bounds(1, 64))
     """Worker processes of the daemon."""
     poll_interval: timedelta | None = _setting(timedelta(seconds=1), kinds.duration)
     """How long an idle daemon waits before it looks again."""
@@ -152,6 +154,14 @@ class Settings:
     """Touched while the daemon lives; `wpbridge probe` reads it."""
     state_dir: Path | None = _setting(None, kinds.path)
     """Where journals and the like lie that nobody named a place for; None: the usual one."""
+    advise_target_wait: timedelta = _setting(
+        timedelta(minutes=1), kinds.positive_duration, "advise"
+    )
+    """For how long an action may be due before it starts: what advice and scaling aim at."""
+    advise_down_after: timedelta = _setting(
+        timedelta(minutes=10), kinds.positive_duration, "advise"
+    )
+    """For how long fewer workers must have sufficed before a daemon gives one up."""
     rescue: Literal["retry", "fail", "hold"] = _setting(
         "retry", kinds.choice("retry", "fail", "hold")
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from wpbridge.errors import ConfigError
+from wpbridge.site.bounds import bounds_of
 from wpbridge.site.moments import seconds_of
 from wpbridge.site.zone import shown_name
 
@@ -62,6 +63,11 @@ def number(least: int, most: int) -> Kind:
         return value
 
     return read
+
+
+def bounds(least: int, most: int) -> Kind:
+    """A whole number between these, or two of them as in ``1..8``, between which one is chosen."""
+    return lambda value, _origin: bounds_of(value, least, most)
 
 
 def boolean(value: object, _origin: Origin) -> bool:
@@ -124,6 +130,14 @@ def duration(value: object, _origin: Origin) -> timedelta | None:
     if seconds is None or not 0 <= seconds <= LONGEST.total_seconds():
         raise ValueError('a time such as 90, "55s", "10m" or "1h30m"')
     return timedelta(seconds=seconds) if seconds else None
+
+
+def positive_duration(value: object, origin: Origin) -> timedelta:
+    """A time of a second or more."""
+    found = duration(value, origin)
+    if found is None or found < timedelta(seconds=1):
+        raise ValueError('a time of a second or more, such as "30s" or "5m"')
+    return found
 
 
 def command(value: object, _origin: Origin) -> tuple[str, ...]:

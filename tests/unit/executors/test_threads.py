@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from daemons import until
 from factories import stored
 from heard import heard
 from wpbridge.clock import SystemClock
@@ -169,3 +170,72 @@ def test_a_handlers_own_limit_goes_before_the_settings(
     timeout: float | timedelta | None, default: timedelta | None, expected: timedelta | None
 ) -> None:
     assert describe("h", print, timeout=timeout).limit(default) == expected
+
+
+def test_more_and_fewer_threads_lose_no_call_and_interrupt_none() -> None:
+    """Of 40 calls, all end, whatever the number of threads is meanwhile; and never more run."""
+    lock, running, most = threading.Lock(), set[int](), list[int]()
+    gate = threading.Semaphore(0)
+
+    def handler(number: int) -> None:
+        with lock:
+            running.add(number)
+            most.append(len(running))
+        gate.acquire()
+        with lock:
+            running.discard(number)
+
+    threads, _ = make(describe("h", handler))
+    calls = [Call(action=ACTION, values=(number,), mapping=[]) for number in range(40)]
+    for one in calls:
+        threads.submit(one)
+    seen: list[Call] = []
+
+    def ended(count: int) -> None:
+        for _ in range(count):
+            gate.release()
+        while len(seen) < total[0] + count:
+            seen.extend(report.call for report in threads.reports(30))
+        total[0] += count
+
+    total = [0]
+    ended(3)
+    threads.resize(8)
+    ended(20)
+    assert max(most) == 8
+    until(lambda: len(threads.running()) == 8, "eight that run")
+    threads.resize(2)
+    # Those that run are not cut off. Nothing more is taken before they have ended.
+    assert len(threads.running()) == 8
+    assert not threads.has_room()
+    ended(6)
+    until(lambda: threads._count == 2, "two threads that are left")
+    most.clear()
+    ended(11)
+    assert max(most) <= 2
+    assert set(map(id, seen)) == set(map(id, calls))
+    until(lambda: sum(t.is_alive() for t in threads._threads) == 2, "two threads")
+    assert threads.has_room()
+    threads.close()
+
+
+def test_a_recalled_queue_still_lets_threads_end() -> None:
+    """The loop takes calls back at the end of a run, or when a hook is paused."""
+    begun, go = threading.Event(), threading.Event()
+
+    def handler() -> None:
+        begun.set()
+        go.wait(60)
+
+    threads, _ = make(describe("h", handler))
+    threads.resize(3)
+    called = call()
+    threads.submit(called)
+    assert begun.wait(60)
+    threads.resize(1)
+    assert threads.recall() == []
+    go.set()
+    (report,) = threads.reports(30)
+    assert report.call is called
+    until(lambda: sum(t.is_alive() for t in threads._threads) == 1, "one thread")
+    threads.close()

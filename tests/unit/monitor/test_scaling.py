@@ -2,7 +2,8 @@
 
 import pytest
 
-from wpbridge.monitor.scaling import Bounds, Follower, Shape, shape_of
+from wpbridge.monitor.scaling import Follower, Shape, shape_of
+from wpbridge.site.bounds import Bounds
 
 
 def followed(

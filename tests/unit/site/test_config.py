@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from wpbridge.errors import ConfigError, NotObeyed
+from wpbridge.site.bounds import Bounds, NotBounds, bounds_of
 from wpbridge.site.config import Settings, load, sources_of
 from wpbridge.site.rules import Keep, Limit, Rate, RetryRule, Route, Webhook
 
@@ -35,7 +36,7 @@ hooks = ["a", "b"]
 exclude_hooks = "c, d"
 groups = ["g"]
 exclude_groups = []
-concurrency = 8
+concurrency = "2..8"
 timeout = "5m"
 isolated_max_actions = 1000
 isolated_max_memory = "300M"
@@ -62,6 +63,9 @@ group = "www-data"
 listen = "127.0.0.1:9555"
 announce = "queue"
 
+[advise]
+target_wait = "30s"
+down_after = "5m"
 [results]
 keep = "2d"
 [metrics]
@@ -173,7 +177,7 @@ def test_defaults(cwd: Path) -> None:
     settings = read(cwd)
     assert settings == Settings()
     assert (settings.batch_size, settings.batches, settings.max_actions) == (None, 0, 0)
-    assert (settings.concurrency, settings.max_time) == (4, None)
+    assert (settings.concurrency, settings.max_time) == (Bounds(4, 4), None)
     assert settings.format == "text"
     assert set(sources_of(settings).values()) == {"default"}
 
@@ -267,7 +271,7 @@ def test_a_full_file(cwd: Path) -> None:
         exclude_hooks=("c", "d"),
         groups=("g",),
         exclude_groups=(),
-        concurrency=8,
+        concurrency=Bounds(2, 8),
         routes=(
             Route(to="php", hook="wc_*"),
             Route(to="leave", hook="mail", group=""),
@@ -279,13 +283,15 @@ def test_a_full_file(cwd: Path) -> None:
         isolated_max_actions=1000,
         isolated_max_memory=300 << 20,
         keep_output="failed",
-        processes=2,
+        processes=Bounds(2, 2),
         poll_interval=timedelta(seconds=2),
         drain_timeout=timedelta(minutes=1),
         max_age=timedelta(days=1),
         max_memory=1 << 30,
         heartbeat_file=cwd / "beat",
         state_dir=cwd / "state",
+        advise_target_wait=timedelta(seconds=30),
+        advise_down_after=timedelta(minutes=5),
         rescue="hold",
         log_format="json",
         retry=(
@@ -371,7 +377,7 @@ def test_a_flag_goes_before_the_environment_before_the_file(cwd: Path) -> None:
     (cwd / "wpbridge.toml").write_text("[run]\nbatch_size = 1\nbatches = 1\nconcurrency = 1\n")
     env = {"WPBRIDGE_BATCH_SIZE": "2", "WPBRIDGE_BATCHES": "2"}
     settings = read(cwd, env, batch_size=3, batches=None, hooks=())
-    assert (settings.batch_size, settings.batches, settings.concurrency) == (3, 2, 1)
+    assert (settings.batch_size, settings.batches, settings.concurrency.least) == (3, 2, 1)
     sources = sources_of(settings)
     assert sources["batch_size"] == "flag"
     assert sources["batches"] == "env WPBRIDGE_BATCHES"
@@ -630,7 +636,7 @@ b = "https://x/"
             f"{file}: batches belongs below [run]",
             f"{file}: unknown setting sight; did you mean site?",
             f"{file} [run]: unknown setting bach_size; did you mean batch_size?",
-            f"{file}: concurrency expects a whole number from 1 to 1000, not 0",
+            f"{file}: concurrency expects a whole number from 1 to 1000, or two of them such as 1..1000, not 0",
             f"{file}: format expects text or table or json or jsonl or csv or yaml or ids or count, not 'xml'",
             f"{where}route 1: unknown setting hok; did you mean hook?",
             f"{where}route 1: to is python, webhook, php or leave",
@@ -675,3 +681,33 @@ b = "https://x/"
         with pytest.raises(NotObeyed):
             read(cwd)
         assert refused(cwd, batches=-1).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "bounds"),
+    [
+        (3, Bounds(3, 3)),
+        ("3", Bounds(3, 3)),
+        ("1..8", Bounds(1, 8)),
+        (" 2 .. 64 ", Bounds(2, 64)),
+        ("5..5", Bounds(5, 5)),
+        *[(wrong, None) for wrong in (0, 65, True, 1.5, None, "", "..", "1..", "..8", "8..1")],
+        *[(wrong, None) for wrong in ("1...8", "1..8..9", "0..3", "1..65", "a..b", [1, 8], "1-8")],
+        ("\u0661..\u0668", None),
+    ],
+)
+def test_a_number_may_be_two_bounds(cwd: Path, told: object, bounds: Bounds | None) -> None:
+    if bounds is not None:
+        assert read(cwd, processes=told).processes == bounds
+        assert bounds_of(str(bounds), 1, 64) == bounds
+        return
+    with pytest.raises(
+        NotBounds, match=r"a whole number from 1 to 64, or two of them such as 1..64"
+    ):
+        bounds_of(told, 1, 64)
+
+
+@pytest.mark.parametrize("told", ["0", "0.5s", "soon", "-5s", "20000d"])
+def test_the_wait_that_advice_aims_at_is_a_second_or_more(cwd: Path, told: str) -> None:
+    with pytest.raises(ConfigError, match=r"a time of a second or more|expects a time"):
+        read(cwd, advise_target_wait=told)

@@ -113,5 +113,9 @@ class PhpPool(PoolExecutor[Inbox, Processes]):
             self._pool.expected = 0
         return super().recall(only)
 
+    def resize(self, concurrency: int) -> None:
+        """Do nothing: PHP workers have a number of their own."""
+        del concurrency
+
     def announce_stop(self) -> None:
         """Do nothing: PHP callbacks have no way to ask."""

@@ -54,6 +54,11 @@ class Pool(ABC, Generic[W, S]):
         """Have the thread look: there is something in the inbox. Safe in a signal handler."""
         self._watcher.wake()
 
+    def resize(self, size: int) -> None:
+        """Have so many processes at the most from now on. Those that are there stay."""
+        self._size = size
+        self.wake()
+
     def close(self) -> None:
         """End all processes, idle ones by themselves, busy ones by force, and the thread."""
         if self._closed.is_set():

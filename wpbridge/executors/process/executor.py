@@ -65,6 +65,11 @@ class ProcessExecutor(PythonExecutor, PoolExecutor[Inbox, ProcessPool]):
     def _free(self) -> int:
         return self._inbox.free()
 
+    def resize(self, concurrency: int) -> None:
+        """Have so many children from now on. One that is too many stays idle for now."""
+        self._inbox.resize(concurrency)
+        self._pool.resize(concurrency)
+
     def announce_stop(self) -> None:
         """Let handlers that ask know that the runner wants to end; safe in a signal handler."""
         self._pool.announce_stop()

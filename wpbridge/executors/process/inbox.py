@@ -47,6 +47,11 @@ class Inbox(inbox.Inbox[Sent]):
         with self._lock:
             return self._size - len(self._queue) - len(self._sent)
 
+    def resize(self, size: int) -> None:
+        """Have so many calls run at a time from now on."""
+        with self._lock:
+            self._size = size
+
     def begun(self, sent: Sent) -> None:
         """The child has said that it begins; its time counts from now."""
         super().begun(sent)
