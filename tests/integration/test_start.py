@@ -30,7 +30,7 @@ main()
 """
 HELP = {"cli", "codec", "errors", "moved", "site", "telling"}
 """The rooms and modules of wpbridge that the help loads."""
-STATUS = {*HELP, "action", "clock", "dataclass", "outcome", "queue", "store", "system"}
+STATUS = {*HELP, "action", "clock", "dataclass", "monitor", "outcome", "queue", "store", "system"}
 LIST = {*STATUS, "executors", "patterns"}
 STATUS_PARTS = {
     *("cli.exit_codes", "cli.lazy_group", "cli.main", "cli.options", "cli.output", "cli.status"),
@@ -54,7 +54,9 @@ STATUS_PARTS = {
     ),
     *("store.opened", "store.queueing", "store.reading", "store.records", "store.rows"),
     *("store.running", "store.schema", "store.structure", "system.trusted_files"),
-    *("telling.log", "telling.visible"),
+    *("telling.counting", "telling.log", "telling.metrics", "telling.visible"),
+    *("monitor.advice", "monitor.advising", "monitor.due_parts", "monitor.glance"),
+    *("monitor.history", "monitor.percentiles"),
 }
 """What status loads of the rooms: a module, or a room inside a room."""
 SLOW = {"asyncio", "concurrent", "email", "http", "multiprocessing", "ssl", "unittest", "zipfile"}

@@ -433,6 +433,7 @@ OBJECTS = {
     "Dedupe": "dedupe --dry-run",
     "Release of claims": "release-claims --stale",
     "Status": "status",
+    "Advice": "advise",
     "Check": "check",
     "Settings": "config show",
     "Runs": "claim-and-run --handlers doc_hooks",

@@ -1,5 +1,7 @@
 """``status``: how a queue stands."""
 
+import os
+from contextlib import closing
 from typing import Any
 
 import click
@@ -10,8 +12,13 @@ from wpbridge.cli.output import counted, exact_option
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.cli.times import tz_option
 from wpbridge.clock import SystemClock
+from wpbridge.monitor.advice import Advice
+from wpbridge.monitor.advising import facts
+from wpbridge.monitor.glance import advice_at_a_glance
 from wpbridge.queue.status import Status, status_of
 from wpbridge.site.moments import iso
+from wpbridge.site.resolve import resolve
+from wpbridge.store.connect import open_site
 from wpbridge.store.reading.counting import CAP
 
 _SHOWN_HOOKS = 3
@@ -32,13 +39,21 @@ Examples:
 @click.pass_context
 @one_line_errors
 def status(ctx: click.Context, *, exact: bool, **flags: Any) -> None:
-    """Show how many actions there are by status, how many are due, what is paused, who runs."""
+    """Show how many actions there are by status, how many are due, what is paused, who runs.
+
+    The line ``workers`` has the advice of `wpbridge advise`: how many actions can run at once, and
+    how many should.
+    """
     settings = settings_of(ctx, flags)
-    found = status_of(settings, SystemClock().now(), cap=None if exact else CAP)
+    now = SystemClock().now()
+    with closing(open_site(resolve(settings, os.environ))) as store:
+        found = status_of(store, settings, now, cap=None if exact else CAP)
+        advice = advice_at_a_glance(store, found, settings, now)
     if settings.format == "json":
-        print_json(_facts(found))
+        print_json({**_facts(found), "advice": facts(advice)})
     else:
         _print(found)
+        _print_advice(advice)
 
 
 def _facts(found: Status) -> dict[str, Any]:
@@ -84,6 +99,12 @@ def _print(found: Status) -> None:
         print_line(
             f"runner {runner.host} pid {runner.pid}, beat {runner.beat_age_seconds:.0f} s ago"
         )
+
+
+def _print_advice(advice: Advice) -> None:
+    """Print a line: the number, or what holds the work up; `wpbridge advise` says why."""
+    told = f"{advice.workers_advised:,} advised" if advice.obstacle is None else advice.obstacle
+    print_line(f"{'workers':12} {advice.workers_now:>10,} now, {told}")
 
 
 def _number(name: str, number: int, cap: int | None) -> str:

@@ -12,6 +12,7 @@ DOOR: Final = (
     "endpoint",
     "exposing",
     "gauges",
+    "glance",
     "history",
     "readings",
     "rules",

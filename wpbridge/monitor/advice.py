@@ -6,11 +6,16 @@ worker. Everything in this module is pure: it asks no clock and no database.
 
 import math
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from wpbridge.dataclass import dataclass
 from wpbridge.monitor.history import History
-from wpbridge.monitor.readings import Readings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from wpbridge.store.records import Pause
 
 BUSY_SHARE: Final = 0.7
 """Places are to be busy for this share of their time. The rest is the reserve for what comes
@@ -46,12 +51,63 @@ class Advice:
     target_wait_seconds: float
 
 
+class Seen(Protocol):
+    """What advice needs of the tables' present state: readings have it, and a glance has."""
+
+    @property
+    def at(self) -> "datetime":
+        """Aware UTC."""
+        ...
+
+    @property
+    def places(self) -> int:
+        """Actions that all runners of wpbridge together can run at once."""
+        ...
+
+    @property
+    def due(self) -> int:
+        """Due actions, without the held ones."""
+        ...
+
+    @property
+    def cap(self) -> int:
+        """How far they were counted."""
+        ...
+
+    @property
+    def oldest_due(self) -> float:
+        """For how many seconds the oldest of them has been due."""
+        ...
+
+    @property
+    def running(self) -> Mapping[str, int]:
+        """Running actions by hook."""
+        ...
+
+    @property
+    def running_longest_seconds(self) -> float:
+        """For how long the one has run that runs longest."""
+        ...
+
+    @property
+    def pauses(self) -> "Sequence[Pause]":
+        """Those in force."""
+        ...
+
+    @property
+    def last_run(self) -> "Mapping[str, datetime]":
+        """When a runner of each kind last gave a sign."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueParts:
     """What is due, by whether it could start if a place were free; counted among the oldest."""
 
     free: Mapping[str, int]
     """By hook: what only waits for a place."""
+    claimed: int = 0
+    """How many of the free ones a runner has claimed already."""
     paused: int = 0
     limited: int = 0
     limited_by: tuple[str, ...] = ()
@@ -90,7 +146,7 @@ def places_needed(
 
 
 def advise(
-    readings: Readings,
+    readings: Seen,
     history: History,
     target_wait_seconds: float,
     *,
@@ -129,7 +185,7 @@ def advise(
 # How many
 
 
-def _need(readings: Readings, history: History, target: float, parts: DueParts | None) -> _Need:
+def _need(readings: Seen, history: History, target: float, parts: DueParts | None) -> _Need:
     arrivals, service, now = history.arrivals_per_second, history.service_seconds, readings.places
     share = 1.0 if parts is None else parts.share(sum(parts.free.values()))
     waiting = readings.due * share
@@ -163,7 +219,7 @@ def _need(readings: Readings, history: History, target: float, parts: DueParts |
     )
 
 
-def _nothing(readings: Readings, arrivals: float | None, due: str) -> str:
+def _nothing(readings: Seen, arrivals: float | None, due: str) -> str:
     if arrivals is None:
         return (
             f"How many actions arrive is not known yet. {due}. Until it is known, the places stay"
@@ -176,7 +232,7 @@ def _nothing(readings: Readings, arrivals: float | None, due: str) -> str:
 
 
 def _obstacle(
-    readings: Readings, history: History, target: float, parts: DueParts | None, need: _Need
+    readings: Seen, history: History, target: float, parts: DueParts | None, need: _Need
 ) -> tuple[str, str] | None:
     """Return the obstacle and its sentence; None where the number is the answer."""
     if not readings.places:
@@ -190,7 +246,7 @@ def _obstacle(
     )
 
 
-def _no_runner(readings: Readings, need: _Need) -> tuple[str, str] | None:
+def _no_runner(readings: Seen, need: _Need) -> tuple[str, str] | None:
     if not readings.due and not need.workers:
         return None
     php = " PHP's runners are at work alone." if "php" in readings.last_run else ""
@@ -198,7 +254,7 @@ def _no_runner(readings: Readings, need: _Need) -> tuple[str, str] | None:
 
 
 def _not_free(
-    readings: Readings, history: History, target: float, parts: DueParts | None, need: _Need
+    readings: Seen, history: History, target: float, parts: DueParts | None, need: _Need
 ) -> tuple[str, str] | None:
     """Tell that most of what is due is paused or limited, if the rest needs no more places."""
     if parts is None:
@@ -220,7 +276,7 @@ def _not_free(
     return "limited", why
 
 
-def _one_hook(readings: Readings, parts: DueParts | None) -> tuple[str, str] | None:
+def _one_hook(readings: Seen, parts: DueParts | None) -> tuple[str, str] | None:
     running = sum(readings.running.values())
     if parts is None or readings.places < 2 or running < readings.places * NEARLY_ALL:  # noqa: PLR2004
         return None
@@ -238,8 +294,9 @@ def _one_hook(readings: Readings, parts: DueParts | None) -> tuple[str, str] | N
 
 
 def _idle(
-    readings: Readings, history: History, parts: DueParts | None, need: _Need
+    readings: Seen, history: History, parts: DueParts | None, need: _Need
 ) -> tuple[str, str] | None:
+    """Tell why places are idle while work waits: the database, or that nobody takes it."""
     busy = max(sum(readings.running.values()), _busy_on_average(history))
     if readings.oldest_due < IDLE_SECONDS or busy > readings.places * IDLE_SHARE:
         return None
@@ -253,13 +310,24 @@ def _idle(
     if p99 is not None and p99 >= SLOW_CLAIM_SECONDS:
         words = f"the database is the limit: claims p99 {_milliseconds(p99)}"
         return words, f"{idle}: one claim in a hundred takes {_milliseconds(p99)} or longer."
-    most = max(parts.free, key=lambda hook: (parts.free[hook], hook), default="") if parts else ""
-    example = f", such as {most}" if most else ""
+    if parts is None or not _is_left_alone(parts, history):
+        return None
+    most = max(parts.free, key=lambda hook: (parts.free[hook], hook))
     why = (
-        f"{idle}. Either no runner accepts these hooks{example}, or runners cannot reach the"
+        f"{idle}. Either no runner accepts these hooks, such as {most}, or runners cannot reach the"
         " database: `wpbridge hooks` and `wpbridge doctor` tell which."
     )
     return "places are idle", why
+
+
+def _is_left_alone(parts: DueParts, history: History) -> bool:
+    """Return whether nobody takes what is due: none is claimed, and of most hooks none has ended.
+
+    Rows alone do not tell that places are idle. Short actions are never marked as running, and the
+    mean of five minutes knows little of a burst that has just begun.
+    """
+    alone = sum(count for hook, count in parts.free.items() if hook not in history.hooks)
+    return not parts.claimed and alone > sum(parts.free.values()) * MOST_OF
 
 
 def _busy_on_average(history: History) -> float:
@@ -272,7 +340,7 @@ def _busy_on_average(history: History) -> float:
 # Words
 
 
-def _due_words(readings: Readings) -> str:
+def _due_words(readings: Seen) -> str:
     if not readings.due:
         return "Nothing is due"
     more = " or more" if readings.due >= readings.cap else ""

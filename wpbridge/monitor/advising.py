@@ -1,14 +1,13 @@
 """Ask the tables what advice needs beside the readings, and advise."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from wpbridge.monitor.advice import Advice, DueParts, advise
+from wpbridge.monitor.advice import Advice, Seen, advise
 from wpbridge.monitor.due_parts import parts_of
 from wpbridge.monitor.history import History, history_of
-from wpbridge.monitor.readings import Readings
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.due import SCANNED
 
@@ -23,10 +22,11 @@ LONGER: Final = timedelta(hours=1)
 
 def advice_of(
     store: OpenStore,
-    readings: Readings,
+    readings: Seen,
     *,
     target_wait: timedelta,
     limits: Sequence["Limit"] = (),
+    held: Collection[str] | None = None,
     most: int = SCANNED,
 ) -> Advice:
     """Return what is advised for a site's queue.
@@ -36,40 +36,30 @@ def advice_of(
         readings: what its tables show now.
         target_wait: for how long an action may be due before it starts.
         limits: the rules of the settings.
+        held: the hooks that are held; None to ask for them.
         most: so many of the oldest due actions are sorted by what holds them.
     """
     seconds = target_wait.total_seconds()
     parts = None
     if readings.due:
-        parts = _parts(store, readings, limits, target_wait_seconds=seconds, most=most)
+        parts = parts_of(
+            store.due_pairs.due(readings.at, most=most),
+            store.due_pairs.running() if limits else (),
+            pauses=readings.pauses,
+            limits=limits,
+            held=store.held.hooks() if held is None else held,
+            target_wait_seconds=seconds,
+        )
     return advise(readings, lately(store, readings), seconds, parts=parts)
 
 
-def lately(store: OpenStore, readings: Readings) -> History:
+def lately(store: OpenStore, readings: Seen) -> History:
     """Return the history that advice is made of."""
     history = history_of(store, readings.at - LATELY, readings.at)
     if history.service_seconds is None and (readings.due or readings.running):
         longer = history_of(store, readings.at - LONGER, readings.at)
         return replace(history, service_seconds=longer.service_seconds)
     return history
-
-
-def _parts(
-    store: OpenStore,
-    readings: Readings,
-    limits: Sequence["Limit"],
-    *,
-    target_wait_seconds: float,
-    most: int,
-) -> DueParts:
-    return parts_of(
-        store.due_pairs.due(readings.at, most=most),
-        store.due_pairs.running() if limits else (),
-        pauses=readings.pauses,
-        limits=limits,
-        held=store.held.hooks(),
-        target_wait_seconds=target_wait_seconds,
-    )
 
 
 def facts(advice: Advice) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def parts_of(
     """
     full = frozenset(_full(due, running, limits, target_wait_seconds)) if limits else frozenset()
     free: Counter[str] = Counter()
-    paused = limited = 0
+    paused = limited = claimed = 0
     for pair in due:
         if pair.hook in held:
             continue
@@ -44,8 +44,9 @@ def parts_of(
             limited += pair.actions
         else:
             free[pair.hook] += pair.actions
+            claimed += pair.claimed
     names = tuple(f"{kind} {name}" if name else f"no {kind}" for kind, name in sorted(full))
-    return DueParts(free=free, paused=paused, limited=limited, limited_by=names)
+    return DueParts(free=free, claimed=claimed, paused=paused, limited=limited, limited_by=names)
 
 
 def _holds(pause: Pause, pair: Pair) -> bool:

@@ -1,16 +1,13 @@
 """How a queue stands: what there is, what is due, what is paused, and who runs."""
 
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from datetime import datetime, tzinfo
 
 from wpbridge.dataclass import dataclass
 from wpbridge.site.config import Settings
-from wpbridge.site.resolve import resolve
 from wpbridge.site.zone import shown_zone
 from wpbridge.store.base import RunnerRecord
-from wpbridge.store.connect import open_site
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.counting import CAP
 from wpbridge.store.records import Pause
 from wpbridge.store.running.ownership import runners
@@ -39,24 +36,25 @@ class Status:
     None if they are exact."""
 
 
-def status_of(settings: Settings, now: datetime, *, cap: int | None = CAP) -> Status:
-    """Ask the queue that these settings mean. With None as cap, count every action.
+def status_of(
+    store: OpenStore, settings: Settings, now: datetime, *, cap: int | None = CAP
+) -> Status:
+    """Ask the queue. With None as cap, count every action.
 
     Raises:
-        ConfigError, SiteError, StoreError: it cannot be asked.
+        StoreError: it cannot be asked.
     """
-    with closing(open_site(resolve(settings, os.environ))) as store:
-        hooks = store.held.hooks()
-        held = store.due.held(now, hooks)
-        oldest = store.due.oldest(now, hooks=hooks)
-        return Status(
-            counts=store.counting.statuses(cap=cap),
-            due=store.due.count(now, cap=cap, held=held),
-            oldest_due=oldest.at if oldest else None,
-            held=held,
-            held_hooks=sorted(hooks),
-            runners=runners(store.tables),
-            pauses=store.pauses.in_force(now),
-            zone=shown_zone(settings.tz, store.tables.zone),
-            cap=cap,
-        )
+    hooks = store.held.hooks()
+    held = store.due.held(now, hooks)
+    oldest = store.due.oldest(now, hooks=hooks)
+    return Status(
+        counts=store.counting.statuses(cap=cap),
+        due=store.due.count(now, cap=cap, held=held),
+        oldest_due=oldest.at if oldest else None,
+        held=held,
+        held_hooks=sorted(hooks),
+        runners=runners(store.tables),
+        pauses=store.pauses.in_force(now),
+        zone=shown_zone(settings.tz, store.tables.zone),
+        cap=cap,
+    )

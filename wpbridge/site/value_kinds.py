@@ -9,6 +9,7 @@ import pwd
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -134,10 +135,11 @@ def duration(value: object, _origin: Origin) -> timedelta | None:
 
 def positive_duration(value: object, origin: Origin) -> timedelta:
     """A time of a second or more."""
-    found = duration(value, origin)
-    if found is None or found < timedelta(seconds=1):
-        raise ValueError('a time of a second or more, such as "30s" or "5m"')
-    return found
+    with suppress(ValueError):
+        found = duration(value, origin)
+        if found is not None and found >= timedelta(seconds=1):
+            return found
+    raise ValueError('a time of a second or more, such as "30s" or "5m"')
 
 
 def command(value: object, _origin: Origin) -> tuple[str, ...]:

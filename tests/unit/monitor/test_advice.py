@@ -142,15 +142,23 @@ def test_the_database_is_the_limit_when_claims_are_slow_and_places_idle() -> Non
 
 
 def test_places_that_are_idle_while_work_waits() -> None:
-    parts = DueParts(free={"nobody": 30})
-    told = advised(due=30, oldest=120, ended=0, service=None, parts=parts)
-    assert (told.obstacle, told.workers_advised) == ("places are idle", 4)
-    assert told.reason.startswith("4 places of 4 are idle, while work has been due for 120 s.")
+    parts = DueParts(free={"nobody": 30, "mail": 29})
+    told = advised(due=59, oldest=120, ended=3, parts=parts)
+    assert (told.obstacle, told.workers_advised) == ("places are idle", 3)
+    assert told.reason.startswith("3 places of 4 are idle, while work has been due for 120 s.")
     assert "accepts these hooks, such as nobody" in told.reason
     # A runner has not had a few looks at it.
-    assert advised(due=30, oldest=14, ended=0, service=None).obstacle is None
+    assert advised(due=59, oldest=14, ended=3, parts=parts).obstacle is None
     # Short actions are never seen running, but have kept the places busy.
-    assert advised(due=900, oldest=120, service=1.0, ended=1100).obstacle is None
+    assert advised(due=900, oldest=120, ended=1100, parts=parts).obstacle is None
+
+
+def test_a_burst_of_short_actions_is_not_taken_for_idle_places() -> None:
+    """None of them is ever marked as running, and the mean of five minutes is low."""
+    burst: dict[str, Any] = {"due": 5000, "oldest": 20, "ended": 30, "service": 0.1}
+    for parts in (DueParts(free={"mail": 5000}), DueParts(free={"new": 5000}, claimed=100), None):
+        told = advised(**burst, parts=parts)
+        assert (told.obstacle, told.workers_advised) == (None, 13)
 
 
 def test_whatever_is_read_gives_whole_sentences() -> None:
@@ -179,6 +187,8 @@ def test_whatever_is_read_gives_whole_sentences() -> None:
 
 def test_a_history_of_no_time_divides_by_nothing() -> None:
     told = replace(history(arrivals=None, service=None), since=EPOCH, until=EPOCH)
-    assert advise(readings(due=3, oldest=60.0), told, 60.0).obstacle == "places are idle"
     back = replace(told, until=EPOCH - timedelta(seconds=5))
-    assert advise(readings(due=3, oldest=60.0), back, 60.0).obstacle == "places are idle"
+    parts = DueParts(free={"nobody": 3})
+    for one in (told, back):
+        found = advise(readings(due=3, oldest=60.0), one, 60.0, parts=parts)
+        assert found.obstacle == "places are idle"

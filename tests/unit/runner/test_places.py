@@ -13,6 +13,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.limits import Limits
 from wpbridge.runner.presence import Presence
 from wpbridge.runner.shared import Run
+from wpbridge.site.bounds import Bounds
 from wpbridge.site.config import Settings
 from wpbridge.store.base import ClaimFilter
 from wpbridge.telling.bus import Bus
@@ -58,11 +59,11 @@ def test_the_row_is_written_anew_when_the_places_have_changed(clock: FakeClock) 
 @pytest.mark.parametrize(
     ("settings", "only", "places"),
     [
-        (Settings(concurrency=6), ClaimFilter(), 6),
-        (Settings(concurrency=6, hooks=("h", CALLBACK_HOOK)), ClaimFilter(), 6),
-        (Settings(concurrency=6, php=True, php_workers=2), ClaimFilter(), 8),
-        (Settings(concurrency=6, hooks=(CALLBACK_HOOK,)), ClaimFilter(), 0),
-        (Settings(concurrency=6), ClaimFilter(ids=frozenset({ActionId(7)})), 0),
+        (Settings(concurrency=Bounds(6, 6)), ClaimFilter(), 6),
+        (Settings(concurrency=Bounds(6, 6), hooks=("h", CALLBACK_HOOK)), ClaimFilter(), 6),
+        (Settings(concurrency=Bounds(6, 6), php=True, php_workers=2), ClaimFilter(), 8),
+        (Settings(concurrency=Bounds(6, 6), hooks=(CALLBACK_HOOK,)), ClaimFilter(), 0),
+        (Settings(concurrency=Bounds(6, 6)), ClaimFilter(ids=frozenset({ActionId(7)})), 0),
     ],
 )
 def test_who_runs_a_few_named_actions_or_callbacks_alone_has_no_place_of_the_queue(

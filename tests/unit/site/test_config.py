@@ -709,5 +709,5 @@ def test_a_number_may_be_two_bounds(cwd: Path, told: object, bounds: Bounds | No
 
 @pytest.mark.parametrize("told", ["0", "0.5s", "soon", "-5s", "20000d"])
 def test_the_wait_that_advice_aims_at_is_a_second_or_more(cwd: Path, told: str) -> None:
-    with pytest.raises(ConfigError, match=r"a time of a second or more|expects a time"):
+    with pytest.raises(ConfigError, match="a time of a second or more"):
         read(cwd, advise_target_wait=told)
