@@ -71,6 +71,7 @@ keep = "2d"
 [metrics]
 listen = 9000
 token = "a-token-of-the-test"
+textfile = "wpbridge.prom"
 [telemetry]
 traces = true
 otlp_endpoint = "http://127.0.0.1:4318"
@@ -348,6 +349,7 @@ def test_a_full_file(cwd: Path) -> None:
         php_max_memory=256 << 20,
         metrics_listen="127.0.0.1:9000",
         metrics_token="a-token-of-the-test",
+        metrics_textfile=cwd / "wpbridge.prom",
         telemetry_traces=True,
         telemetry_otlp_endpoint="http://127.0.0.1:4318",
         sentry_dsn="https://t0ken@sentry.example/1",
