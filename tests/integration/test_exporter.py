@@ -59,7 +59,9 @@ def test_a_dry_run_reads_once_and_listens_nowhere(lite: Site) -> None:
 
 
 def test_a_dry_run_fails_where_the_database_is_away(lite: Site) -> None:
-    done = lite("exporter", "--dry-run", "--dsn", "mysql://nobody@localhost/none?unix_socket=/no")
+    done = lite.process(
+        "exporter", "--dry-run", "--dsn", "mysql://nobody@localhost/none?unix_socket=/no"
+    )
     assert (done.code, done.out) == (69, "")
 
 
