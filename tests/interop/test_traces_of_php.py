@@ -158,3 +158,15 @@ def test_a_php_worker_of_ours_links_attempts_and_what_their_callbacks_add(
     finally:
         (plugins / "storing.php").unlink()
         companion.remove(plugins, "wp_")
+
+
+def test_an_action_whose_worker_was_killed_has_a_span_that_failed(
+    both: BothSides, collector: Collector
+) -> None:
+    """Also where the plugin's own runner should have written the ending."""
+    both.site.enqueue("t_signal", 9)
+    totals = both.site.run(hooks="t_signal", php_books="native", telemetry_traces=True)
+    assert totals.failed == 1
+    [ran] = collector.spans("run t_signal")
+    assert (ran.attributes["wpbridge.outcome"], ran.is_error) == ("failed", True)
+    assert ran.attributes["error.type"] == "WorkerLost"

@@ -48,8 +48,9 @@ class Batch:
     is_written: bool = False
     settled: Collection[ActionId] = ()
     """The actions that were ours to end, when it is written."""
+    written_at: datetime | None = None
     took: timedelta = timedelta(0)
-    """How long its transaction took, when it is written."""
+    """When it was written, and how long its transaction took."""
 
     @property
     def endings(self) -> list[Ending]:
@@ -172,6 +173,7 @@ class Bookkeeper:
             now, before = self._run.clock.now(), self._run.clock.monotonic()
             batch.is_written = True
             written = write(self._run.store, batch.endings, now=now, finished=batch.finished)
+            batch.written_at = self._run.clock.now()
             batch.took = timedelta(seconds=self._run.clock.monotonic() - before)
             self._tell(batch, written)
         self._pause_failing()
@@ -186,7 +188,7 @@ class Bookkeeper:
         both = zip(batch.ended, written, strict=True)
         tallying.count_endings(self._run.counter, both, now=self._run.clock.now())
         if self._run.bus.is_heard(BatchSettled):
-            at, site = self._run.clock.now(), self._run.bus.site
+            at, site = batch.written_at or self._run.clock.now(), self._run.bus.site
             self._run.bus.tell(action_events.settled(batch.endings, at, site, batch.took))
         for one, done in zip(batch.ended, written, strict=True):
             self._count(done.ending, is_settled=done.is_settled)
@@ -254,7 +256,7 @@ class Bookkeeper:
             status, claim = states.get(action.id, ("", ClaimId(0)))
             failed = outcome.failure if isinstance(outcome, Booked) else None
             if status in (Status.PENDING, Status.IN_PROGRESS) and claim == action.claim_id:
-                in_hand.endings.append(Ended(self._unbooked(report, failed, status), None))
+                in_hand.endings.append(self._unbooked(report, failed, status))
                 continue
             in_hand.claims[action.claim_id].discard(action.id)
             if status in (Status.COMPLETE, Status.FAILED, Status.CANCELED):
@@ -271,17 +273,17 @@ class Bookkeeper:
         self._run.store.release([], finished=self._run.in_hand.finished_claims())
 
     @staticmethod
-    def _unbooked(report: Report, failed: Failed | None, status: str) -> Ending:
+    def _unbooked(report: Report, failed: Failed | None, status: str) -> Ended:
         """PHP died before it could write the ending, or was kept from it."""
         failed = failed or Failed(reason="the plugin's runner did not end it", error_type="Unended")
-        ending, _ = concluding.concluded(
+        ending, outcome = concluding.concluded(
             report.call.action,
             failed,
             started_at=report.started_at,
             ended_at=report.ended_at,
             marked=status == Status.IN_PROGRESS,
         )
-        return ending
+        return Ended(ending, report._replace(outcome=outcome))
 
     def _release_unrun(self) -> None:
         in_hand = self._run.in_hand

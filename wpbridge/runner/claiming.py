@@ -244,6 +244,7 @@ class Claiming:
             made = self._call_of(only, size, batch)()
         if made.settled is not None:
             batch.is_written, batch.settled = True, made.settled
+            batch.written_at = self._run.clock.now()
             batch.took = timedelta(seconds=self._run.clock.monotonic() - before)
             self._written.append(batch)
         if made.claim is not None:

@@ -230,6 +230,11 @@ class _Flush:
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
+        self._begin()
+        # A copy of the process has no threads but one.
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         self._is_due, self._is_done = threading.Event(), threading.Event()
         threading.Thread(target=self._wait, name="wpbridge-traces", daemon=True).start()
 
