@@ -52,6 +52,8 @@ NOT_RUN: Final = {
     "wpbridge work": "it runs until it is stopped",
     "wpbridge serve": "it runs until it is stopped",
     "wpbridge probe": "it needs a daemon",
+    "wpbridge watch": "it runs until it is stopped, or its exit code says what fires",
+    "--nagios": "its exit code says what fires",
     "opcache.file_cache=": "it needs a folder of the system",
 }
 """Commands that are not run, by a part of them, and why."""

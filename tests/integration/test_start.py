@@ -36,6 +36,7 @@ STATUS_PARTS = {
     *("cli.exit_codes", "cli.lazy_group", "cli.main", "cli.options", "cli.output", "cli.status"),
     *("cli.terminal", "cli.times", "codec.jsontext", "queue.status", "site.config"),
     *(
+        "site.alert_kinds",
         "site.bounds",
         "site.database",
         "site.faults",

@@ -61,6 +61,11 @@ SEEDS = {
     "access/caller": ("starlette", "Starlette and what serves it stay in wpbridge.web"),
     "telling/bus": ("opentelemetry", "OpenTelemetry stays in wpbridge.telling.tracing"),
     "telling/words": ("sentry_sdk", "The Sentry SDK stays in wpbridge.telling.sentry"),
+    "telling/fingerprint": (
+        "prometheus_client",
+        "prometheus-client stays in wpbridge.telling.exposition",
+    ),
+    "monitor/rules": ("apprise", "apprise stays in wpbridge.monitor.sending"),
     "cli/tables": ("yaml", "PyYAML stays in wpbridge.cli.output"),
 }
 

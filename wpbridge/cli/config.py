@@ -20,7 +20,7 @@ from wpbridge.cli.options import (
 )
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.site.bounds import Bounds
-from wpbridge.site.config import Settings, sources_of
+from wpbridge.site.config import SETTINGS, Settings, sources_of
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.site.rules import Webhook
@@ -95,6 +95,10 @@ def _settings(settings: Settings, site: Site) -> dict[str, dict[str, Any]]:
         for field in fields(settings)
         if field.name in sources
     }
+    for name, setting in SETTINGS.items():
+        # The DSN and webhooks are shown without their secrets.
+        if setting.is_secret and name not in {"dsn", "webhooks"} and told[name]["value"]:
+            told[name]["value"] = MASK
     if settings.dsn is not None:
         told["dsn"]["value"] = DatabaseAddress.from_dsn(settings.dsn).safe
     if settings.path is None and site.folder is not None:

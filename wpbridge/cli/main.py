@@ -10,12 +10,12 @@ from wpbridge import __version__
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.lazy_group import LazyGroup
 from wpbridge.cli.options import SiteGroup, bare_ask_php, say, site_options
+from wpbridge.cli.terminal import print_line
 
 _SECTIONS = {
     "Run": {
         "work": ("work", "Run due actions for ever: the daemon."),
         "serve": ("serve", "Take actions over HTTP: the gateway."),
-        "exporter": ("exporter", "Tell Prometheus what the tables show, without a daemon."),
         "claim-and-run": ("run", "Claim due actions and run them."),
         "run": ("run", "Run these actions now, whatever their date."),
     },
@@ -44,6 +44,7 @@ _SECTIONS = {
     },
     "Care": {
         "probe": ("probe", "Ask whether the daemon lives, or takes work."),
+        "watch": ("watch", "Look whether alerts fire, and tell people."),
         "doctor": ("doctor", "Look for what is wrong, and mend what is safe to mend."),
         "clean": ("clean", "Delete what ended long ago, by the plugin's rule or yours."),
         "dedupe": ("dedupe", "End recurring chains that exist more than once."),
@@ -89,6 +90,8 @@ class _Tree(LazyGroup, SiteGroup):
             if sys.stdout is not None:
                 sys.stdout.flush()
         except click.ClickException as error:
+            if "--nagios" in args:
+                _refuse_as_plugin(error)
             _refuse(error)
         except click.Abort as error:
             if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
@@ -112,6 +115,15 @@ def _refuse(error: click.ClickException) -> NoReturn:
         path = "wpbridge" if context is None else context.command_path
         say(f"{error.format_message()} ({path} --help)")
     sys.exit(error.exit_code)
+
+
+def _refuse_as_plugin(error: click.ClickException) -> NoReturn:
+    """Say what was used wrongly as a monitoring plugin: its codes are not ours."""
+    from wpbridge.monitor import nagios  # noqa: PLC0415 - few commands need it
+
+    report = nagios.unknown(error.format_message())
+    print_line(report.line)
+    sys.exit(int(report.state))
 
 
 @click.command(

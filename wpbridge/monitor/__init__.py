@@ -14,10 +14,14 @@ DOOR: Final = (
     "gauges",
     "glance",
     "history",
+    "messages",
+    "nagios",
     "readings",
+    "rule_texts",
     "rules",
     "scaling",
     "textfile",
+    "watched_site",
     "watching",
 )
 """The modules that other rooms may import."""

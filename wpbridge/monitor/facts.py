@@ -37,6 +37,10 @@ class Facts:
         """Return 1 where the tables could not be read, else 0."""
         return {"": float(self.readings is None)}
 
+    def due(self) -> Mapping[str, float]:
+        """Return how many actions are due."""
+        return {} if self.readings is None else {"": float(self.readings.due)}
+
     def seconds_without_runner(self) -> Mapping[str, float]:
         """Return how long ago a runner gave a sign, while something is due."""
         if self.readings is None or not self.readings.due:

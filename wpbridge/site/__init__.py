@@ -5,6 +5,7 @@ from typing import Final
 from wpbridge import moved
 
 DOOR: Final = (
+    "alert_kinds",
     "bounds",
     "config",
     "database",

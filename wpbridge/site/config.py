@@ -19,6 +19,7 @@ from wpbridge.site.value_kinds import Origin, home_of
 from wpbridge.system import trusted_files as trust
 
 __all__ = (
+    "SETTINGS",
     "Settings",
     "SettingsFile",
     "combine",

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from wpbridge.dataclass import dataclass
+from wpbridge.site import alert_kinds, wake_kinds, web_kinds
 from wpbridge.site import rule_tables as tables
 from wpbridge.site import value_kinds as kinds
-from wpbridge.site import wake_kinds, web_kinds
 from wpbridge.site.bounds import Bounds
 from wpbridge.site.database import Client
 from wpbridge.site.rules import WORDPRESS_ROLES, Keep, Limit, RetryRule, Right, Route, Webhook
@@ -224,6 +224,16 @@ class Settings:
     """Reports hold the args of actions, and the messages of errors as they are."""
     metrics_textfile: Path | None = _setting(None, kinds.path, "metrics")
     """A file to which each `claim-and-run` adds its metrics, for node_exporter."""
+    alerts_to: tuple[str, ...] = _setting((), alert_kinds.targets, "alerts", is_secret=True)
+    """Addresses of apprise to which `wpbridge watch` sends alerts."""
+    alerts_quiet_hours: str | None = _setting(None, alert_kinds.quiet_hours, "alerts")
+    """Such as ``22:00-07:00``, in the site's zone: only critical alerts are sent then."""
+    alerts_repeat: timedelta | None = _setting(timedelta(hours=4), kinds.duration, "alerts")
+    """After so long people are told again that an alert fires; None: never."""
+    alerts_rules: Mapping[str, alert_kinds.Threshold] = _setting(
+        {}, alert_kinds.thresholds, "alerts"
+    )
+    """Thresholds by rule, in place of its own; false switches a rule off."""
     format: Format = _setting("text", kinds.choice(*get_args(Format)))
     quiet: bool = _setting(False, kinds.boolean)
     verbose: int = _setting(0, kinds.number(0, 2))

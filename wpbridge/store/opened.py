@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from wpbridge.store.reading.known_names import Known
     from wpbridge.store.reading.reading import Reading
     from wpbridge.store.reading.stopped_chains import StoppedChains
+    from wpbridge.store.rows.alerts import Alerts
     from wpbridge.store.rows.api_keys import ApiKeys
     from wpbridge.store.rows.audit import Audit
     from wpbridge.store.rows.groups import Groups
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from wpbridge.store.rows.options import Options
     from wpbridge.store.rows.results import Results
     from wpbridge.store.rows.signing import SigningSecrets
+    from wpbridge.store.rows.sizes import Sizes
     from wpbridge.store.rows.stats import Stats
     from wpbridge.store.rows.traces import Traces
     from wpbridge.store.rows.waits import Waits
@@ -108,6 +110,8 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "signing": ("rows.signing", "SigningSecrets", ("tables",)),
     "api_keys": ("rows.api_keys", "ApiKeys", ("tables", "audit")),
     "audit": ("rows.audit", "Audit", ("tables",)),
+    "alerts": ("rows.alerts", "Alerts", ("tables",)),
+    "sizes": ("rows.sizes", "Sizes", ("tables",)),
     "wordpress_users": ("rows.wordpress_users", "WordPressUsers", ("tables",)),
     "results": ("rows.results", "Results", ("tables",)),
     "stats": ("rows.stats", "Stats", ("tables",)),
@@ -161,6 +165,8 @@ class OpenStore:
         signing: SigningSecrets
         api_keys: ApiKeys
         audit: Audit
+        alerts: Alerts
+        sizes: Sizes
         wordpress_users: WordPressUsers
         results: Results
         stats: Stats

@@ -44,12 +44,17 @@ _APP: Final = "wpbridge.app"
 _EVENTS: Final = "wpbridge.events"
 _GATEWAY: Final = "wpbridge.gateway"
 _METRICS: Final = "wpbridge.metrics"
+_ALERTS: Final = "wpbridge.alerts"
 ACCESS: Final = "wpbridge.access"
 """The logger of requests, which has a switch of its own."""
 _DEBUG, _INFO, _WARNING, _ERROR = logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR
 
 KINDS: Final[Mapping[str, Kind]] = {
     "action.printed": Kind(_HANDLER, _INFO, ("action_id", "hook", "line")),
+    "alerts.away": Kind(_ALERTS, _WARNING, ("reason",)),
+    "alerts.back": Kind(_ALERTS, _WARNING),
+    "alerts.sent": Kind(_ALERTS, _INFO, ("target", "messages")),
+    "alerts.undelivered": Kind(_ALERTS, _WARNING, ("target", "messages")),
     "daemon.changed": Kind(_DAEMON, _INFO, ("files",)),
     "daemon.drain_timeout": Kind(_DAEMON, _WARNING, ("killed",)),
     "daemon.killing": Kind(_DAEMON, _WARNING, ("signal",)),

@@ -6,6 +6,7 @@ Functions that write take the connection of a transaction that the caller has be
 from typing import Final
 
 DOOR: Final = (
+    "alerts",
     "api_keys",
     "audit",
     "groups",
@@ -16,6 +17,7 @@ DOOR: Final = (
     "options",
     "results",
     "signing",
+    "sizes",
     "stats",
     "traces",
     "waits",

@@ -83,6 +83,8 @@ class TableNames:
     """Ours: who changed what through a door."""
     traces = _Named(tables.TRACES)
     """Ours: which span led to an action. The companion plugin writes it too."""
+    alerts = _Named(tables.ALERTS)
+    """Ours: which alerts fire, and who has yet to be told."""
     site = _Named(tables.SITE)
     """Ours: the site's own id, and the version of our tables."""
 

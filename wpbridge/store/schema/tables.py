@@ -305,6 +305,20 @@ AUDIT: Final = Table(
     indexes=(Index(columns=("at_gmt",)),),
     is_ours=True,
 )
+ALERTS: Final = Table(
+    name="alerts",
+    key=("rule", "instance"),
+    columns={
+        "rule": Column(type="varchar(40)"),
+        "instance": Column(type="varchar(191)"),
+        "state": _KIND,
+        "since_gmt": _MOMENT,
+        "told_gmt": Column(type="datetime", null=True),
+        "value": Column(type="double"),
+        "owed": Column(type="mediumtext"),
+    },
+    is_ours=True,
+)
 SITE: Final = Table(
     name="site",
     key=("name",),
@@ -315,7 +329,7 @@ FIRST: Final = (RUNNERS, PAUSES, ZONES, WAITS, KEYS, LIMITS, SUSPECTS, DUTIES)
 """Our tables that wpbridge 0.1 had. No runner works without them."""
 LATER: Final = (HELD, SECRETS, RESULTS)
 """Our tables that came later. A runner whose account cannot make them works without them."""
-OF_DOORS: Final = (JOBS, API_KEYS, STATS, AUDIT, TRACES)
+OF_DOORS: Final = (JOBS, API_KEYS, STATS, AUDIT, TRACES, ALERTS)
 """Our tables that no runner needs. The doors make them, or `wpbridge init`."""
 OWN: Final = (*FIRST, *LATER, *OF_DOORS, SITE)
 """All of our tables."""

@@ -12,7 +12,7 @@ from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.schema.tables import DUTIES
 from wpbridge.store.structure.tables import Tables
 
-Duty: TypeAlias = Literal["claims", "retention", "old_rows", "history"]
+Duty: TypeAlias = Literal["claims", "retention", "old_rows", "history", "alerts"]
 LEASE_SECONDS: Final = 60
 """A runner that gives no sign for so long loses its duty to another."""
 _FAR_SECONDS: Final = 172_800
