@@ -64,10 +64,12 @@ QUESTIONS = ("Questions", "Com_select", "Com_update", "Com_begin", "Com_commit")
 class Daemon:
     """``wpbridge work`` in a folder of its own."""
 
-    def __init__(self, folder: Path, dsn: str, *flags: str, loops: int = 0) -> None:
+    def __init__(
+        self, folder: Path, dsn: str, *flags: str, loops: int = 0, handlers: str = HANDLERS
+    ) -> None:
         self.stamps = folder / "stamps"
         self.stamps.touch()
-        (folder / "acts.py").write_text(HANDLERS, encoding="utf-8")
+        (folder / "acts.py").write_text(handlers, encoding="utf-8")
         self._ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._ear.bind(str(folder / "notify"))
         self._ear.settimeout(LONGEST_SECONDS)
@@ -111,11 +113,11 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def daemon(dsn: str, *flags: str, loops: int = 0) -> Iterator[Daemon]:
+def daemon(dsn: str, *flags: str, loops: int = 0, handlers: str = HANDLERS) -> Iterator[Daemon]:
     """A daemon that is ready, and has ended when the block has."""
     # Below /tmp, since a socket's name is short.
     with tempfile.TemporaryDirectory(prefix="wpb-", dir="/tmp") as folder:
-        one = Daemon(Path(folder), dsn, *flags, loops=loops)
+        one = Daemon(Path(folder), dsn, *flags, loops=loops, handlers=handlers)
         try:
             one.wait_until_ready()
             yield one

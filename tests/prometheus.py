@@ -52,21 +52,24 @@ class Prometheus:
 
 
 @contextmanager
-def started(folder: Path, targets: Mapping[str, str], scrape: str = "1s") -> Iterator[Prometheus]:
+def started(
+    folder: Path, targets: Mapping[str, str], scrape: str = "1s", *, shipped: Path = SETTINGS
+) -> Iterator[Prometheus]:
     """Start it with the settings and rules that wpbridge ships.
 
     Args:
         folder: for its settings and data.
         targets: instead of the shipped ones, the others.
         scrape: how often it scrapes.
+        shipped: where the settings and rules lie.
     """
     needs(MISSING)
-    shutil.copytree(SETTINGS, folder / "etc")
+    shutil.copytree(shipped, folder / "etc")
     settings = folder / "etc" / "prometheus.yaml"
     text = _SCRAPE.sub(rf"\g<1>{scrape}", settings.read_text("utf-8"))
-    for shipped, real in targets.items():
-        assert shipped in text
-        text = text.replace(shipped, real)
+    for named, real in targets.items():
+        assert named in text
+        text = text.replace(named, real)
     settings.write_text(text, "utf-8")
     flags = f"--config.file={settings} --storage.tsdb.path={folder / 'data'}"
     with (folder / "log").open("wb") as log_file:

@@ -55,6 +55,7 @@ NOT_RUN: Final = {
     "wpbridge watch": "it runs until it is stopped, or its exit code says what fires",
     "--nagios": "its exit code says what fires",
     "opcache.file_cache=": "it needs a folder of the system",
+    "--metrics-textfile /": "it needs a folder of the system",
 }
 """Commands that are not run, by a part of them, and why."""
 NEEDS_PHP: Final = ("--php", "--ask-wordpress", "--ask-php")

@@ -1,24 +1,17 @@
 """The page that leads from a front end to a 202 and its result, followed line by line."""
 
 import json
-import os
-import re
-import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-import warm
-from cli_helpers import state_of
 from client_drivers import COMPILER, build, missing_node
 from conftest import ROOT, needs
 from fences import Fence, fences
+from page_shell import Shell, write_files
 
 PAGE: Final = ROOT / "docs" / "how-to" / "enqueue-from-a-front-end.md"
 CLIENTS_PAGE: Final = ROOT / "docs" / "reference" / "clients.md"
@@ -48,59 +41,6 @@ console.log(JSON.stringify({ statuses, jobs: jobs.map((one) => one.job), seen, r
 
 def of(language: str, page: Path = PAGE) -> list[Fence]:
     return [fence for fence in fences(page) if fence.language == language]
-
-
-class Shell:
-    """A terminal in the page's folder, which keeps its variables."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        bin_folder = folder.parent / "bin"
-        bin_folder.mkdir()
-        shim = bin_folder / "wpbridge"
-        shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m wpbridge "$@"\n')
-        shim.chmod(0o755)
-        self.variables = folder.parent / "variables"
-        self.variables.touch()
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
-        path = f"{bin_folder}:{os.environ['PATH']}"
-        state = state_of(folder)
-        state.mkdir(mode=0o700, exist_ok=True)
-        self.env = {**clean, "PATH": path, "WPBRIDGE_STATE_DIR": str(state)}
-
-    def run(self, text: str) -> str:
-        """Type a block; return what it prints."""
-        keep = f". {self.variables}\nset -eo pipefail\n{text}\nexport -p > {self.variables}"
-        done = subprocess.run(
-            ["bash", "-c", keep],
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        output = f"{text}\n{done.stdout}{done.stderr}"
-        assert done.returncode == 0, output
-        # `export X=$(…)` ends with 0 whatever happened inside.
-        assert "wpbridge: " not in done.stderr, output
-        return done.stdout
-
-    @contextmanager
-    def started(self, line: str, *more: str) -> Iterator[str]:
-        """Start what runs until it is stopped. Gives its first line on stderr."""
-        assert line.split(maxsplit=1)[0] == "wpbridge"
-        process = warm.Popen(
-            [sys.executable, "-m", *line.split(), *more],
-            cwd=self.folder,
-            env=self.env,
-            stderr=subprocess.PIPE,
-        )
-        assert process.stderr is not None
-        try:
-            yield process.stderr.readline().decode()
-        finally:
-            process.terminate()
-            process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +80,7 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path, compiled: Pat
     folder = tmp_path / "shop"
     folder.mkdir(mode=0o700)
     shell = Shell(folder)
-    text = PAGE.read_text("utf-8")
-    for language in ("toml", "python"):
-        [fence] = of(language)
-        named = re.findall(r"`(\w+\.\w+)`", "\n".join(text.splitlines()[: fence.at - 2]))
-        (folder / named[-1]).write_text(fence.text)
+    write_files(PAGE, folder)
     install, make, serve, work, add, end, token = (fence.text for fence in of("sh"))
     assert install == "pip install 'wpbridge[web]'"
     shell.run(make)
