@@ -146,10 +146,10 @@ def collecting() -> Iterator[Collector]:
             provider.shutdown()
 
 
-def envelopes(at: Sink) -> list[dict[str, Any]]:
+def envelopes_of(bodies: list[tuple[str, bytes]]) -> list[dict[str, Any]]:
     """The payloads of all items that a Sentry got, each with the type of its item."""
     found: list[dict[str, Any]] = []
-    for _, body in at.bodies:
+    for _, body in bodies:
         lines = body.split(b"\n")[1:]
         for header, payload in zip(lines[::2], lines[1::2], strict=False):
             if header:

@@ -11,7 +11,7 @@ import pytest
 from daemons import until
 from reported import Runs
 from rows import query
-from sinks import Sink, envelopes, sink
+from sinks import Sink, envelopes_of, sink
 from wpbridge import Queue, Retry, Snooze, __version__
 from wpbridge.site.rules import RetryRule
 from wpbridge.store.running.runner_store import RunnerStore
@@ -54,9 +54,9 @@ def queue(store: RunnerStore) -> Queue:
 
 def heard(at: Sink, number: int) -> list[dict[str, Any]]:
     """So many reports, when they have arrived. They arrive in their order."""
-    until(lambda: len(envelopes(at)) >= number, "the reports")
-    assert len(envelopes(at)) == number
-    return envelopes(at)
+    until(lambda: len(envelopes_of(at.bodies)) >= number, "the reports")
+    assert len(envelopes_of(at.bodies)) == number
+    return envelopes_of(at.bodies)
 
 
 def test_a_final_failure_is_an_issue_without_any_arg(queue: Queue, run: Runs, at: Sink) -> None:

@@ -1,6 +1,7 @@
 """Traces and reports of real processes: how they begin, what children send, and how they end."""
 
 import contextlib
+import signal
 import socket
 import sys
 import textwrap
@@ -10,8 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from cli_helpers import Site
+from daemons import Daemon, until
 from rows import query
-from sinks import envelopes, sink, spans_of
+from sinks import envelopes_of, sink, spans_of
+from wpbridge import telling
 
 HANDLERS = textwrap.dedent("""
     from opentelemetry import trace
@@ -39,6 +42,7 @@ HANDLERS = textwrap.dedent("""
         raise OSError("no route")
 """)
 PLAIN = "from wpbridge import hook\n@hook('h')\ndef h(): pass\n"
+STATUSES = "SELECT status FROM wp_actionscheduler_actions ORDER BY status"
 HOOKS = ("plain", "isolated", "isolated_async", "fails")
 
 
@@ -61,17 +65,48 @@ def test_processes_trace_from_a_command_to_the_spans_of_isolated_handlers(site: 
         done = site.process("claim-and-run", "--handlers", "acts", env=env)
         assert (done.code, done.err) == (0, "")
         reports = [one for one in at.bodies if one[0] != "/v1/traces"]
-        at.bodies = [one for one in at.bodies if one[0] == "/v1/traces"]
-        spans = spans_of(at.bodies)
+        spans = spans_of([one for one in at.bodies if one[0] == "/v1/traces"])
         assert b"the-shop" in at.everything
-        at.bodies = reports
-        assert [one["transaction"] for one in envelopes(at)] == ["fails"]
+    assert [one["transaction"] for one in envelopes_of(reports)] == ["fails"]
     for hook in HOOKS:
         [made] = [span for span in spans if span.name == f"enqueue {hook}"]
         [ran] = [span for span in spans if span.name == f"run {hook}"]
         assert ran.links == [made.traceparent]
         inside = [span.parent for span in spans if span.name == f"inside {hook}"]
         assert inside == ([] if hook == "fails" else [ran.span_id])
+
+
+def test_a_daemon_sends_at_its_end_what_its_workers_have_left(site: Site) -> None:
+    # Before there is a file that would have this process trace, too.
+    site.ok("enqueue", "plain")
+    site.ok("enqueue", "fails")
+    with sink() as at:
+        (site.folder / "wpbridge.toml").write_text(
+            textwrap.dedent(f"""
+                [site]
+                dsn = "{site.dsn}"
+                [telemetry]
+                traces = true
+                otlp_endpoint = "{at.url}"
+                [sentry]
+                dsn = "{at.url.replace("http://", "http://key@")}/1"
+            """)
+        )
+        # Longer than the test lasts: nothing is sent before the end.
+        daemon = Daemon(site.folder, "", env={"OTEL_BSP_SCHEDULE_DELAY": "3600000"}).ready()
+        try:
+            until(
+                lambda: [row[0] for row in query(site.store, STATUSES)] == ["complete", "failed"],
+                "both have ended",
+            )
+            daemon.send(signal.SIGTERM)
+            assert daemon.code() == 143
+        finally:
+            daemon.end()
+        spans = spans_of([one for one in at.bodies if one[0] == "/v1/traces"])
+        found = [one for one in at.bodies if one[0] != "/v1/traces"]
+    assert {span.name for span in spans} >= {"run plain", "inside plain", "run fails"}
+    assert [one["transaction"] for one in envelopes_of(found)] == ["fails"]
 
 
 @contextlib.contextmanager
@@ -113,6 +148,16 @@ def test_receivers_that_never_answer_fail_no_action_and_end_no_run(site: Site) -
     }
 
 
+def uninstall(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    """Act as if a package were not installed."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    for name in ("tracing", "sentry"):
+        monkeypatch.delitem(sys.modules, f"wpbridge.telling.{name}", raising=False)
+        monkeypatch.delattr(telling, name, raising=False)
+
+
 @pytest.mark.parametrize(
     ("variables", "package", "extra"),
     [
@@ -128,11 +173,7 @@ def test_a_missing_extra_is_one_line_that_says_what_to_install(
     extra: str,
 ) -> None:
     (site.folder / "acts.py").write_text(PLAIN, "utf-8")
-    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, package, None)
-    for name in ("tracing", "sentry"):
-        monkeypatch.delitem(sys.modules, f"wpbridge.telling.{name}", raising=False)
+    uninstall(monkeypatch, package)
     done = site("claim-and-run", "--handlers", "acts", env=variables)
     assert done.code == 78
     [line] = done.err.splitlines()
@@ -143,8 +184,7 @@ def test_a_missing_package_for_a_sentry_of_the_environment_is_only_logged(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (site.folder / "acts.py").write_text(PLAIN, "utf-8")
-    monkeypatch.setitem(sys.modules, "sentry_sdk", None)
-    monkeypatch.delitem(sys.modules, "wpbridge.telling.sentry", raising=False)
+    uninstall(monkeypatch, "sentry_sdk")
     done = site(
         "claim-and-run", "--handlers", "acts", env={"SENTRY_DSN": "http://key@127.0.0.1:9/1"}
     )
