@@ -23,7 +23,9 @@ from wpbridge.runner import catch_up
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.rows.stats import Count, bucketed
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.telling.metrics import DURATION_BOUNDS
 
 PREFIX = "urn:wpbridge:problem:"
 
@@ -415,6 +417,21 @@ def test_operators_list_and_change_actions(gateway: Gateway, store: RunnerStore)
         assert problem(gateway.ask("GET", path))[:2] == (404, "not-found")
     assert gateway.ask("GET", "/v1/scale").json() == {"value": 3}
     assert gateway.ask("GET", "/v1/stats?by=hook").json()["by"] == "hook"
+
+
+def test_operators_ask_what_ended_since_a_date(gateway: Gateway, store: RunnerStore) -> None:
+    store.parts.own.ensure(store.names.stats)
+    begin = SystemClock().now().replace(second=0, microsecond=0)
+    one = bucketed(2.0, DURATION_BOUNDS)
+    store.parts.stats.add(
+        [Count(begin=begin, hook="h", group_id=0, outcome="complete", durations=one)]
+    )
+    told = gateway.ask("GET", "/v1/stats?since=-1d").json()
+    assert (told["by"], len(told["stats"]), told["stats"][0]["complete"]) == ("hour", 1, 1)
+    [row] = gateway.ask("GET", "/v1/stats?since=-1d&by=hook").json()["stats"]
+    assert (row["name"], row["duration_p50"], row["wait_p99"]) == ("h", 1.75, None)
+    for wrong in ("since=-1d&by=status", "since=%2B1d", "since=soon"):
+        assert problem(gateway.ask("GET", f"/v1/stats?{wrong}"))[:2] == (422, "invalid"), wrong
 
 
 def test_operators_pause_and_resume(gateway: Gateway, store: RunnerStore) -> None:

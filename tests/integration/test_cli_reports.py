@@ -11,6 +11,8 @@ from factories import insert, make_new
 from rows import change
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.store.base import ClaimFilter
+from wpbridge.store.rows.stats import Count, bucketed
+from wpbridge.telling.metrics import DURATION_BOUNDS
 
 ACTIONS = "wp_actionscheduler_actions"
 
@@ -153,9 +155,56 @@ def test_stats_by_hour_count_endings_and_what_is_planned(counted: Site) -> None:
     assert sum(row["failed"] for row in rows(counted, "stats", "--by", "hour", "--hours", "1")) == 0
 
 
+def test_stats_since_tell_what_ended_in_every_format(lite: Site) -> None:
+    empty = lite("stats", "--by", "hour", "--since", "-30d")
+    assert (empty.code, empty.out.split()[:2]) == (0, ["name", "complete"])
+    assert "nothing was counted" in empty.err
+    begin = SystemClock().now().replace(second=0, microsecond=0)
+    lite.store.parts.own.ensure(lite.store.names.stats)
+    lite.store.parts.stats.add(
+        [
+            Count(
+                begin=begin,
+                hook="mail",
+                group_id=0,
+                outcome=outcome,
+                actions=4,
+                durations=tuple(4 * n for n in bucketed(2.0, DURATION_BOUNDS)),
+            )
+            for outcome in ("complete", "retried")
+        ]
+    )
+    since = ("stats", "--since", "-30d", "--by")
+    [hour] = rows(lite, *since, "hour")
+    assert (hour["name"], hour["complete"]) == (f"{begin:%Y-%m-%dT%H}:00Z", 4)
+    [hook] = rows(lite, *since, "hook")
+    assert (hook["name"], hook["retried"], hook["duration_p50"]) == ("mail", 4, 1.75)
+    assert hook["wait_p99"] is None
+    assert lite(*since, "hook", "--hook", "other", "--format", "count").out == "0\n"
+    table = lite.ok(*since, "hour").splitlines()
+    assert table[1].split("\t")[0] == f"{begin:%Y-%m-%dT%H}:00Z"
+    for style in ("csv", "jsonl", "yaml", "ids", "count"):
+        assert lite.ok(*since, "hook", "--format", style)
+    assert lite.ok(*since, "hook", "--field", "retried") == "4\n"
+    assert lite.ok(*since, "hook", "--fields", "name,complete", "--format", "csv").splitlines() == [
+        "name,complete",
+        "mail,4",
+    ]
+
+
 @pytest.mark.parametrize(
     "flags",
-    [["--by", "week"], ["--hours", "0"], ["--hours", "x"], ["--hours", "999999"], ["--hook", ""]],
+    [
+        ["--by", "week"],
+        ["--hours", "0"],
+        ["--hours", "x"],
+        ["--hours", "999999"],
+        ["--hook", ""],
+        ["--since", "soon"],
+        ["--since", "2999-01-01"],
+        ["--since", "1d", "--by", "status"],
+        ["--since", "1d", "--by", "hour", "--hours", "3"],
+    ],
 )
 def test_stats_refuse(lite: Site, flags: list[str]) -> None:
     assert is_one_line(lite("stats", *flags), 2)

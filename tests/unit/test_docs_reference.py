@@ -24,7 +24,7 @@ import wpbridge
 from stores import make_store
 from wpbridge import doctor, errors, events
 from wpbridge.action import Status
-from wpbridge.cli import action_rows, hooks, keys, pauses, reports
+from wpbridge.cli import action_rows, hooks, keys, pauses, reports, stats_since
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock
@@ -389,6 +389,7 @@ def test_errors_and_public_names_are_there() -> None:
         ),
         (("Log rows",), action_rows.LOG_FIELDS),
         (("Counts",), reports.STAT_FIELDS),
+        (("Since",), stats_since.ENDED_FIELDS),
         (("Failures",), reports.FAILURE_FIELDS),
         (("Claims",), reports.CLAIM_FIELDS),
         (("Hooks",), hooks.FIELDS),

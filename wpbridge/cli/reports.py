@@ -12,6 +12,7 @@ from wpbridge.cli.filters import BIGGEST, filter_options, moment_or_age, query_o
 from wpbridge.cli.misspelled import tell_unknown
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.output import exact_option, is_table, list_options, print_rows, told
+from wpbridge.cli.stats_since import ENDED_FIELDS, check, ended_rows
 from wpbridge.cli.times import times_in, tz_option
 from wpbridge.clock import SystemClock
 from wpbridge.errors import InputError
@@ -37,6 +38,8 @@ Examples:
   wpbridge stats --by group --format json
   wpbridge stats --by status --group mail
   wpbridge stats --by hour --hours 48
+  wpbridge stats --by hour --since -30d
+  wpbridge stats --by hook --since -1d --format json
 """,
 )
 @site_options
@@ -49,13 +52,17 @@ Examples:
 @click.option(
     "--hours",
     type=click.IntRange(1, 24 * 366),
-    default=24,
     help="With --by hour: so many back (24).",
+)
+@click.option(
+    "--since",
+    metavar="DATE|AGE",
+    help="What ended since then, with rates and percentiles: -30d, 2026-12-01.",
 )
 @click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="Only these hooks.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
 @exact_option
-@list_options(STAT_FIELDS)
+@list_options((*STAT_FIELDS, *ENDED_FIELDS[3:]))
 @tz_option
 @click.pass_context
 @one_line_errors
@@ -63,7 +70,8 @@ def stats(
     ctx: click.Context,
     *,
     by: Any,
-    hours: int,
+    hours: int | None,
+    since: str | None,
     hooks: Sequence[str],
     groups: Sequence[str],
     exact: bool,
@@ -71,13 +79,25 @@ def stats(
     field: str | None,
     **flags: Any,
 ) -> None:
-    """Count actions by status, for each hook, group or hour (UTC, by last attempt)."""
+    """Count actions by status, for each hook, group or hour (UTC, by last attempt).
+
+    --since tells what ended within a time, whether its actions are still there or not: how many,
+    how many per second, and how long they ran and waited. wpbridge counts this minute by minute,
+    keeps hours for 90 days, and counts what PHP's runners have ended too.
+    """
     query = query_of({"hook": hooks, "group": groups})
+    begin = check(by, since, hours)
     settings = settings_of(ctx, flags)
     as_table = is_table(settings.format, field)
     with opened(settings) as queue:
+        if begin is not None:
+            shown_in = times_in(settings, queue.store) if as_table else None
+            ended = ended_rows(queue.store, by, begin, hooks=hooks, groups=groups, zone=shown_in)
+            style, chosen = settings.format, fields
+            print_rows(ended, fields=ENDED_FIELDS, style=style, chosen=chosen, field=field)
+            return
         tell_unknown(queue.store, hooks, groups, for_people=as_table)
-        tallies = queue.stats(by, hours=hours, query=query, cap=None if exact else CAP)
+        tallies = queue.stats(by, hours=hours or 24, query=query, cap=None if exact else CAP)
         zone = times_in(settings, queue.store)
     shown_fields: tuple[str, ...] = ("name", *_STATUSES, "total")
     if by in ("hook", "group"):

@@ -9,6 +9,7 @@ from typing import Final
 DOOR: Final = (
     "advice",
     "advising",
+    "ended",
     "endpoint",
     "exposing",
     "gauges",

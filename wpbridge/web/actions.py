@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
+from wpbridge.monitor.ended import ended_by, hour_of
 from wpbridge.queue.enqueue import encoded
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.moments import parse_duration, parse_moment
@@ -184,6 +185,8 @@ CHANGES: Final[tuple[tuple[str, Answer, str, Schema | None], ...]] = (
 
 async def stats(call: Call) -> Response:
     """Count actions; a number that ends with the cap means so many or more."""
+    if "since" in call.query:
+        return await _stats_since(call)
     by = call.query.get("by", "status")
     tallies = await call.parts.readers.ask(lambda q: q.stats(by, cap=CAP))
     told = [
@@ -197,6 +200,19 @@ async def stats(call: Call) -> Response:
         for tally in tallies
     ]
     return json_answer({"by": by, "stats": told})
+
+
+async def _stats_since(call: Call) -> Response:
+    """Tell what ended within a time, by hour, hook or group."""
+    by, now = call.query.get("by", "hour"), SystemClock().now()
+    since = parse_moment(call.query["since"], now, name="since")
+    if by == "status":
+        raise Problem("invalid", "by: hour, hook or group, with since", field="by")
+    if since > now:
+        raise Problem("invalid", "since: this lies ahead", field="since")
+    rows = await call.parts.readers.ask(lambda q: ended_by(q.store, by, since, now))
+    told = {"since": moment(hour_of(since)), "until": moment(now)}
+    return json_answer({"by": by, **told, "stats": [asdict(row) for row in rows]})
 
 
 async def pauses(call: Call) -> Response:

@@ -125,7 +125,7 @@ PROBLEM: Final[Schema] = {
     },
 }
 _TEXTS: Final[Schema] = {"type": "array", "items": {"type": "string"}}
-_DATE: Final[Schema] = {"type": "string", "maxLength": 64}
+DATE: Final[Schema] = {"type": "string", "maxLength": 64}
 FILTERS: Final[dict[str, Schema]] = {
     "hook": _TEXTS,
     "group": _TEXTS,
@@ -134,10 +134,10 @@ FILTERS: Final[dict[str, Schema]] = {
         "items": {"enum": ["pending", "in-progress", "complete", "failed", "canceled"]},
     },
     "args": {"type": "string", "maxLength": 8000, "description": "Exactly these args, as JSON."},
-    "since": _DATE,
-    "until": _DATE,
-    "modified_since": _DATE,
-    "modified_until": _DATE,
+    "since": DATE,
+    "until": DATE,
+    "modified_since": DATE,
+    "modified_until": DATE,
     "claim": ACTION_ID,
     "claimed": {"type": "boolean"},
     "search": {"type": "string", "minLength": 1, "maxLength": 191},

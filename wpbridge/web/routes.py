@@ -7,7 +7,7 @@ from typing import Final
 
 from wpbridge.web import actions, adding, events, health, jobs
 from wpbridge.web.bodies import MOST_BATCH_BYTES
-from wpbridge.web.declarations import ACTION, ACTIONS, FILTERS, JOB, JOBS, NEW_JOB, Schema
+from wpbridge.web.declarations import ACTION, ACTIONS, DATE, FILTERS, JOB, JOBS, NEW_JOB, Schema
 from wpbridge.web.route import NDJSON, Body, Route
 
 _UUID_OF_JOB = "/v1/jobs/{job}"
@@ -137,9 +137,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/v1/stats",
         answer=actions.stats,
-        summary="Count actions by status, hook, group or hour.",
+        summary="Count actions by status, hook, group or hour, or what ended since a date.",
         rights=("operate",),
-        query={"by": {"enum": ["status", "hook", "group", "hour"]}},
+        query={"by": {"enum": ["status", "hook", "group", "hour"]}, "since": DATE},
         statuses={200: _ANYTHING},
     ),
     Route(
