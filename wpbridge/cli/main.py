@@ -16,6 +16,7 @@ _SECTIONS = {
     "Run": {
         "work": ("work", "Run due actions for ever: the daemon."),
         "serve": ("serve", "Take actions over HTTP: the gateway."),
+        "exporter": ("exporter", "Tell Prometheus what the tables show, without a daemon."),
         "claim-and-run": ("run", "Claim due actions and run them."),
         "run": ("run", "Run these actions now, whatever their date."),
     },
