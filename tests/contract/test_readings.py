@@ -14,14 +14,17 @@ from stores import open_store
 from wpbridge.errors import StoreUnavailable
 from wpbridge.monitor import readings as under_test
 from wpbridge.monitor import repeating
+from wpbridge.monitor.gauges import CachedGauges
 from wpbridge.monitor.readings import CachedReadings, Readings, read
 from wpbridge.monitor.repeating import Repeated
 from wpbridge.queue.facade import Queue
+from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading import gauges
-from wpbridge.store.rows.stats import Count
+from wpbridge.store.rows.stats import Count, bucketed
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.telling.metrics import DURATION_BOUNDS
 
 ACTIONS = "wp_actionscheduler_actions"
 LOGS = "wp_actionscheduler_logs"
@@ -324,3 +327,44 @@ def test_a_fault_of_a_reading_is_told_and_does_not_end_the_thread(
     finally:
         cached.close()
     assert [record.message for record in caplog.records] == ["metrics.broken"]
+
+
+def test_gauges_are_measured_with_history_and_advice(
+    store: RunnerStore, dsn: str, clock: FakeClock
+) -> None:
+    store.parts.own.ensure(store.names.stats)
+    insert(store, *[make_new(group="mail") for _ in range(3)])
+    begin = NOW - timedelta(minutes=2)
+    rows = [
+        Count(begin=begin, hook="", group_id=0, outcome="due", actions=63, duration_seconds=1.0),
+        Count(
+            begin=begin + timedelta(minutes=1),
+            hook="",
+            group_id=0,
+            outcome="due",
+            actions=3,
+            duration_seconds=1.0,
+        ),
+        Count(
+            begin=begin,
+            hook="h",
+            group_id=0,
+            outcome="complete",
+            actions=120,
+            duration_seconds=240.0,
+            durations=tuple(120 * n for n in bucketed(2.0, DURATION_BOUNDS)),
+        ),
+    ]
+    store.parts.stats.add(rows)
+    store.tell_places(1)
+    gauges = CachedGauges(opener(dsn), Settings(), clock)
+    try:
+        gauges.wait(60)
+        values = gauges.numbers().values
+    finally:
+        gauges.close()
+    assert values["wpbridge_scrape_success", ()] == 1
+    assert values["wpbridge_due_actions", ("mail",)] == 3
+    assert values["wpbridge_arrivals_per_second", ()] == 1.0
+    assert values["wpbridge_offered_load", ()] == 2.0
+    assert values["wpbridge_workers_advised", ()] >= 3

@@ -80,7 +80,7 @@ def _check(settings: Settings, listen: str) -> None:
     site = resolve(settings, os.environ)
     store = open_site(site)
     try:
-        measured = measure(store, SystemClock().now())
+        measured = measure(store, SystemClock().now(), settings)
     finally:
         store.close()
     milliseconds = measured.readings.took_seconds * 1000

@@ -27,6 +27,7 @@ def advice_of(
     target_wait: timedelta,
     limits: Sequence["Limit"] = (),
     held: Collection[str] | None = None,
+    history: History | None = None,
     most: int = SCANNED,
 ) -> Advice:
     """Return what is advised for a site's queue.
@@ -37,6 +38,7 @@ def advice_of(
         target_wait: for how long an action may be due before it starts.
         limits: the rules of the settings.
         held: the hooks that are held; None to ask for them.
+        history: what :func:`lately` has found; None to ask for it.
         most: so many of the oldest due actions are sorted by what holds them.
     """
     seconds = target_wait.total_seconds()
@@ -50,7 +52,7 @@ def advice_of(
             held=store.held.hooks() if held is None else held,
             target_wait_seconds=seconds,
         )
-    return advise(readings, lately(store, readings), seconds, parts=parts)
+    return advise(readings, history or lately(store, readings), seconds, parts=parts)
 
 
 def lately(store: OpenStore, readings: Seen) -> History:

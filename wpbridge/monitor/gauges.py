@@ -3,13 +3,15 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Final, NamedTuple
 
 from wpbridge.action import Status
 from wpbridge.clock import Clock
-from wpbridge.monitor.advice import Advice, advise
-from wpbridge.monitor.history import History, history_of
+from wpbridge.monitor.advice import Advice
+from wpbridge.monitor.advising import advice_of, lately
+from wpbridge.monitor.history import History
 from wpbridge.monitor.readings import Readings, read
 from wpbridge.monitor.repeating import Repeated
 from wpbridge.site.config import Settings
@@ -25,9 +27,6 @@ MOST_STATUSES: Final = 10
 """The plugin's five, and some that other plugins invent."""
 SCOPES: Final = ("all", "hook", "group")
 """What a pause can be of."""
-LATELY: Final = timedelta(minutes=5)
-"""Arrivals and service time are those of this time."""
-TARGET_WAIT_SECONDS: Final = 60.0
 
 
 class Measured(NamedTuple):
@@ -39,22 +38,32 @@ class Measured(NamedTuple):
     advice: Advice
 
 
-def measure(store: OpenStore, now: datetime) -> Measured:
-    """Ask the tables once for all that gauges tell.
+def measure(store: OpenStore, now: datetime, settings: Settings) -> Measured:
+    """Ask the tables once for all that gauges tell. The settings say what is aimed at.
 
     Raises:
         StoreError: they cannot be asked.
     """
-    readings, history = read(store, now), history_of(store, now - LATELY, now)
-    return Measured(readings, history, advise(readings, history, TARGET_WAIT_SECONDS))
+    readings = read(store, now)
+    history = lately(store, readings)
+    advice = advice_of(
+        store,
+        readings,
+        target_wait=settings.advise_target_wait,
+        limits=settings.limits,
+        history=history,
+    )
+    return Measured(readings, history, advice)
 
 
 class CachedGauges(Repeated[Measured]):
     """The gauges of a site, measured over and over on a thread of its own."""
 
-    def __init__(self, open_store: Callable[[], OpenStore], clock: Clock | None = None) -> None:
+    def __init__(
+        self, open_store: Callable[[], OpenStore], settings: Settings, clock: Clock | None = None
+    ) -> None:
         """Begin to measure; ``open_store`` opens a store of the site, for the thread alone."""
-        super().__init__(measure, open_store, clock)
+        super().__init__(partial(measure, settings=settings), open_store, clock)
 
     @classmethod
     def of(cls, settings: Settings, env: Mapping[str, str] = os.environ) -> "CachedGauges":
@@ -66,7 +75,7 @@ class CachedGauges(Repeated[Measured]):
                 found.append(resolve(settings, env))
             return open_site(found[0])
 
-        return cls(open_store)
+        return cls(open_store, settings)
 
     def numbers(self) -> Numbers:
         """Return the gauges of now."""
