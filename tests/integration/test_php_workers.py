@@ -591,3 +591,25 @@ def test_workers_keep_no_place_for_what_the_runner_has_lost(
     assert wordpress.state(late[0])[0] == "complete"
     ended = "complete" if how == "forgotten" else "canceled"
     assert [wordpress.state(one)[0] for one in others] == [ended] * 3
+
+
+def test_how_soon_actions_start_and_which_workers_are_replaced_is_counted(
+    wordpress: PhpSite,
+) -> None:
+    for _ in range(5):
+        wordpress.enqueue("t_noop")
+    wordpress.enqueue("t_signal", 9)
+    runner, store = wordpress.runner(php_max_actions=2)
+    take = runner.counter.metrics()
+    runner.run()
+    store.close()
+    told = take()
+    started = told.histograms["wpbridge_php_dispatch_seconds", ()]
+    assert sum(started[1:]) == 6
+    restarts = {
+        labels[0]: n
+        for (name, labels), n in told.values.items()
+        if name == "wpbridge_php_worker_restarts_total"
+    }
+    assert restarts["died"] == 1
+    assert restarts["used_up"] >= 1

@@ -24,6 +24,7 @@ from wpbridge.store.connect import open_site
 from wpbridge.store.database.session import Session
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling import traces
+from wpbridge.telling.counting import Counter
 
 SWITCH_SECONDS = 0.0005
 PATIENCE_SECONDS = 300.0
@@ -38,6 +39,7 @@ def make_executor(
     *,
     clock: Clock,
     env: Mapping[str, str],
+    counter: Counter | None = None,
 ) -> Executor:
     """Make one executor out of threads, child processes and PHP workers, as the routes say.
 
@@ -68,9 +70,8 @@ def make_executor(
         # Two threads then share the interpreter: the runner's must not wait 5 ms for its turn
         # after each answer of the database.
         sys.setswitchinterval(SWITCH_SECONDS)
-        executors["php"] = php_pool(
-            settings, store, mailbox, clock, php_launch(settings, site, store.parts, env)
-        )
+        launch = php_launch(settings, site, store.parts, env)
+        executors["php"] = php_pool(settings, store, mailbox, clock, launch, counter=counter)
     routes = routes_of(settings, handlers)
 
     def where(hook: str, group: str) -> str:

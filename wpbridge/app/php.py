@@ -16,6 +16,7 @@ from wpbridge.site.resolve import Site
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.network import blogs_or_none
+from wpbridge.telling.counting import Counter
 
 
 def php_launch(settings: Settings, site: Site, store: OpenStore, env: Mapping[str, str]) -> Launch:
@@ -55,7 +56,13 @@ def _url_of(site: Site, store: OpenStore) -> str | None:
 
 
 def php_pool(
-    settings: Settings, store: RunnerStore, mailbox: Mailbox, clock: Clock, start: Launch
+    settings: Settings,
+    store: RunnerStore,
+    mailbox: Mailbox,
+    clock: Clock,
+    start: Launch,
+    *,
+    counter: Counter | None = None,
 ) -> PhpPool:
     """Make the pool of PHP workers, which starts none before there is work for it."""
     limits = PoolLimits(
@@ -80,4 +87,5 @@ def php_pool(
             runner=store.whoami,
         ),
         native=UPKEEP_HOOKS,
+        counter=counter,
     )

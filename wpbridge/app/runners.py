@@ -84,12 +84,12 @@ def make_runner(
     tell_outages(store.session, bus, clock)
     bus.extend(reporters(settings, store, env))
     mine = RunnerStore(store)
-    executor = make_executor(settings, site, mine, handlers, clock=clock, env=env)
+    counter = Counter()
+    executor = make_executor(settings, site, mine, handlers, clock=clock, env=env, counter=counter)
     tell_brackets(settings.retry)
     me = identity(settings.wake_address)
     # A runner of a few named actions is soon gone.
     cares = settings.owns_site and settings.upkeep and only.ids is None
-    counter = Counter()
     count_troubles(store.session, counter, clock)
     caretakers: list[History | OldRows | SiteCaretaker] = [
         History(store, clock, counter, holder=_holder(me), has_duty=only.ids is None)

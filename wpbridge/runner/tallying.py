@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from wpbridge.action import Status
-from wpbridge.events import ActionRescued, ClaimMade
+from wpbridge.events import ActionRescued, ClaimMade, UpkeepDone
 from wpbridge.executors.base import Report
 from wpbridge.outcome import Booked, Failed
 from wpbridge.runner.in_hand import Ended
 from wpbridge.runner.writing_endings import Written
 from wpbridge.store.base import Ending
 from wpbridge.telling.bus import Bus
-from wpbridge.telling.counting import CLAIM, RESCUED, Counter, What, minute_of, reason_of
+from wpbridge.telling.counting import CLAIM, PURGED, RESCUED, Counter, What, minute_of, reason_of
 
 _OUTCOMES = {
     Status.COMPLETE: "complete",
@@ -85,5 +85,11 @@ def count_events(bus: Bus, counter: Counter) -> None:
         if event.how == "failed":
             counter.add(What(minute, event.hook, event.group, "failed", reason="crash"))
 
+    def cleaned(event: UpkeepDone) -> None:
+        for table, rows in (("actions", event.deleted), ("claims", event.claims)):
+            if rows:
+                counter.add_many(What(0, "", "", PURGED, reason=table), rows)
+
     bus.subscribe(ClaimMade, claimed)
+    bus.subscribe(UpkeepDone, cleaned)
     bus.subscribe(ActionRescued, rescued)

@@ -15,6 +15,7 @@ from wpbridge.executors.php.launch import Launch
 from wpbridge.executors.php.limits import Greeting, PoolLimits
 from wpbridge.executors.php.pool import Processes
 from wpbridge.executors.pools.executor import PoolExecutor
+from wpbridge.telling.counting import Counter
 
 
 class PhpPool(PoolExecutor[Inbox, Processes]):
@@ -29,6 +30,7 @@ class PhpPool(PoolExecutor[Inbox, Processes]):
         greeting: Greeting,
         native: frozenset[str] = frozenset(),
         mailbox: Mailbox | None = None,
+        counter: Counter | None = None,
     ) -> None:
         """Starts its thread, and no process yet.
 
@@ -39,13 +41,15 @@ class PhpPool(PoolExecutor[Inbox, Processes]):
             greeting: what workers are told first, and which of them may be used.
             native: hooks that the plugin's own runner runs whatever the bookkeeping is.
             mailbox: where reports go; one of its own when None.
+            counter: counts how soon actions start, and workers that are replaced.
         """
         self._limits = limits
         self._native = native
         self._hooks = Hooks()
         mailbox = mailbox or Mailbox()
         inbox = Inbox(clock, mailbox)
-        super().__init__(mailbox, inbox, Processes(launch, inbox, self._hooks, limits, greeting))
+        processes = Processes(launch, inbox, self._hooks, limits, greeting, counter or Counter())
+        super().__init__(mailbox, inbox, processes)
 
     def openings(self) -> Sequence[Openings]:
         """Any hook, while there is room, but those whose callbacks were missing a moment ago."""

@@ -15,6 +15,8 @@ from wpbridge.outcome import Failed
 class Sent(inbox.Sent):
     """A call that a worker has and did not answer yet; it may not have begun."""
 
+    posted: float = 0.0
+    """The monotonic time at which the worker got it."""
     is_recalled: bool = False
     """The runner wants it back, if it does not begin."""
     spoilt: Failed | None = None

@@ -24,6 +24,7 @@ from wpbridge.executors.pools.back_off import AGAIN_SECONDS, BROKEN
 from wpbridge.executors.pools.pool import Pool
 from wpbridge.executors.pools.worker import now
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried, Unrun
+from wpbridge.telling.counting import DISPATCH, PHP_RESTART, Counter, What
 from wpbridge.telling.log import tell
 
 _DEFERRED_SECONDS: Final = 1.0
@@ -38,10 +39,17 @@ class Processes(Pool[PhpWorker, Sent]):
 
     _inbox: Inbox
 
-    def __init__(
-        self, launch: Launch, inbox: Inbox, hooks: Hooks, limits: PoolLimits, greeting: Greeting
+    def __init__(  # noqa: PLR0917 - the parts of the executor
+        self,
+        launch: Launch,
+        inbox: Inbox,
+        hooks: Hooks,
+        limits: PoolLimits,
+        greeting: Greeting,
+        counter: Counter,
     ) -> None:
         """Starts its thread, and no process yet."""
+        self._counter = counter
         self._launcher = launch
         self._hooks = hooks
         self._limits = limits
@@ -126,6 +134,7 @@ class Processes(Pool[PhpWorker, Sent]):
         if sent is None or sent.started_at:
             raise ValueError("the start of an action that it does not have, or has begun")
         self._inbox.begun(sent)
+        self._counter.add(What(0, "", "", DISPATCH), max(0.0, sent.since - sent.posted))
         if sent is not worker.sent[0]:
             raise ValueError("the start of an action whose turn it is not")
 
@@ -191,8 +200,15 @@ class Processes(Pool[PhpWorker, Sent]):
         self._answer_for(worker, [sent for sent in worker.sent if sent.started_at], code)
         if worker.hello is None and not worker.stopped:
             self._boot_failed(php_worker.boot_failure(worker, code))
+            self._count_restart("boot_failed")
         elif worker.killed or not worker.stopped:
             self.back_off.died()
+            self._count_restart("died")
+        elif worker.is_retiring or self._is_used_up(worker):
+            self._count_restart("used_up")
+
+    def _count_restart(self, reason: str) -> None:
+        self._counter.add(What(0, "", "", PHP_RESTART, reason=reason))
 
     def _break(self, worker: PhpWorker) -> None:
         worker.terminate(Failed(reason=f"while it ran, {BROKEN}", error_type="WorkerLost"), 0.0)
@@ -235,6 +251,7 @@ class Processes(Pool[PhpWorker, Sent]):
     def _send(self) -> None:
         windows = [worker.window(self._limits.max_actions) for worker in self._workers]
         batches: list[list[Sent]] = [[] for _ in self._workers]
+        at = now()
         ready = [
             (len(worker.sent), place)
             for place, worker in enumerate(self._workers)
@@ -251,6 +268,8 @@ class Processes(Pool[PhpWorker, Sent]):
                 heapq.heappop(ready)
         for worker, batch in zip(self._workers, batches, strict=True):
             if batch:
+                for sent in batch:
+                    sent.posted = at
                 worker.post(b"".join(line(php_worker.request_of(s.call)) for s in batch))
                 worker.sent.extend(batch)
         self._ask(self._inbox.take_ignored())
