@@ -12,7 +12,7 @@ from stores import open_store
 from well import HISTORY, READINGS
 from wpbridge.errors import SchemaError, StoreUnavailable
 from wpbridge.monitor.facts import Facts
-from wpbridge.monitor.history import Ended, History
+from wpbridge.monitor.history import Ended
 from wpbridge.monitor.readings import Readings
 from wpbridge.monitor.watching import STANDBY, Plan, Watcher
 from wpbridge.site.alert_kinds import QuietHours
@@ -63,7 +63,6 @@ class World:
     clock: FakeClock
     sinks: list[Sink]
     readings: Readings | None = WELL
-    hour: History | None = None
     is_down: bool = False
     opened: list[OpenStore] = field(default_factory=list)
 
@@ -76,7 +75,7 @@ class World:
     def measure(self, _store: OpenStore, now: datetime) -> Facts:
         if self.is_down:
             raise StoreUnavailable
-        return Facts(at=now, readings=self.readings, hour=self.hour)
+        return Facts(at=now, readings=self.readings)
 
     def watcher(self, name: str = "a", **plan: object) -> Watcher:
         told = {"site": "shop", "targets": self.sinks, "thresholds": {}, **plan}

@@ -28,7 +28,8 @@ class Facts:
     """None: the tables could not be read. Then nothing else is known either."""
     five_minutes: History | None = None
     quarter_hour: History | None = None
-    hour: History | None = None
+    callbacks: History | None = None
+    """Of the last hour, and of the hook that calls back alone."""
     advice: Advice | None = None
     growth: Mapping[str, float] | None = None
     """By table: how many bytes it grows in a week, if it goes on as in the last one."""
@@ -91,7 +92,7 @@ class Facts:
 
     def callbacks_given_up(self) -> Mapping[str, float]:
         """Return how many callbacks were given up in the last hour."""
-        ended = _hooks(self.hour).get(CALLBACK_HOOK)
+        ended = _hooks(self.callbacks).get(CALLBACK_HOOK)
         return {} if ended is None else {"": float(ended.failed)}
 
     def bytes_a_week(self) -> Mapping[str, float]:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Final
 
+from wpbridge.action import CALLBACK_HOOK
 from wpbridge.monitor.advising import advice_of
 from wpbridge.monitor.facts import Facts
 from wpbridge.monitor.growth import WEEK, growth_of
@@ -11,6 +12,8 @@ from wpbridge.monitor.readings import read
 from wpbridge.site.config import Settings
 from wpbridge.store.opened import OpenStore
 
+_FIVE: Final = timedelta(minutes=5)
+_QUARTER: Final = timedelta(minutes=15)
 _HOUR: Final = timedelta(hours=1)
 
 
@@ -22,17 +25,16 @@ def facts_of(store: OpenStore, now: datetime, settings: Settings) -> Facts:
     """
     readings = read(store, now)
     minute = now.replace(second=0, microsecond=0)
-    counts = store.stats.between(minute - _HOUR, now)
-    five, quarter, hour = (
-        history_in([count for count in counts if count.begin >= minute - span], minute - span, now)
-        for span in (timedelta(minutes=5), timedelta(minutes=15), _HOUR)
-    )
+    begin = {span: minute - span for span in (_FIVE, _QUARTER, _HOUR)}
+    counts = store.stats.between(begin[_QUARTER], now)
+    lately = [count for count in counts if count.begin >= begin[_FIVE]]
+    callbacks = store.stats.of_hook(CALLBACK_HOOK, begin[_HOUR], now)
     return Facts(
         at=now,
         readings=readings,
-        five_minutes=five,
-        quarter_hour=quarter,
-        hour=hour,
+        five_minutes=history_in(lately, begin[_FIVE], now),
+        quarter_hour=history_in(counts, begin[_QUARTER], now),
+        callbacks=history_in(callbacks, begin[_HOUR], now),
         advice=advice_of(
             store,
             readings,

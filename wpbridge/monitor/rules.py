@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from wpbridge.dataclass import dataclass
 from wpbridge.monitor.facts import LEAST_ATTEMPTS, Facts
+from wpbridge.telling.metrics import OTHER
 
 Severity: TypeAlias = Literal["critical", "warning"]
 """Critical: work stands still, or nobody knows. It is sent in quiet hours too."""
@@ -18,6 +19,9 @@ Unit: TypeAlias = Literal["count", "ratio", "seconds", "bytes"]
 
 _AT_ONCE: Final = timedelta(0)
 _MINUTES: Final = timedelta(minutes=1)
+
+MOST_INSTANCES: Final = 50
+"""So many hooks are told apart when a rule fires for more of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +73,21 @@ def evaluate(facts: Facts, thresholds: Mapping[str, float | None] | None = None)
     for rule in RULES.values():
         threshold = (thresholds or {}).get(rule.name, rule.threshold)
         if threshold is not None:
+            values = rule.measure(facts).items()
+            above = {of: value for of, value in values if value > threshold}
             found += [
                 Firing(rule=rule, of=of, value=value, threshold=threshold)
-                for of, value in rule.measure(facts).items()
-                if value > threshold
+                for of, value in _bounded(above).items()
             ]
+    return found
+
+
+def _bounded(above: Mapping[str, float]) -> dict[str, float]:
+    """Return not too many instances. The others are one together, with the highest value."""
+    names = sorted(above)
+    found = {name: above[name] for name in names[:MOST_INSTANCES]}
+    if rest := names[MOST_INSTANCES:]:
+        found[OTHER] = max(above[name] for name in rest)
     return found
 
 
@@ -81,11 +95,13 @@ def _increase(metric: str, window: str, by: str) -> str:
     """Return PromQL for how much a counter has grown in a window of time.
 
     ``increase`` alone does not see the first value of a new series, such as the first failure of a
-    hook. A series that its daemon did not have at the beginning of the window counts as a whole.
+    hook. A series counts as a whole if it was not there at the beginning of the window, and if
+    there were scrapes of its daemon in the window that did not have it yet.
     """
     return (
-        f"sum by ({by}) (({metric} unless {metric} offset {window})"
-        f" and on (job, instance) up offset {window} == 1 or increase({metric}[{window}]))"
+        f"sum by ({by}) (({metric} unless {metric} offset {window}) and (count_over_time({metric}"
+        f"[{window}]) < on (job, instance) group_left sum_over_time(up[{window}]))"
+        f" or increase({metric}[{window}]))"
     )
 
 

@@ -40,7 +40,8 @@ def watcher_of(
         quiet_hours=None if quiet is None else QuietHours.of(quiet),
     )
     return Watcher(
-        lambda: open_site(site),
+        # As a runner, it does not wait long for a server that does not answer.
+        lambda: open_site(site, is_runner=True),
         lambda store, now: facts_of(store, now, settings),
         clock or SystemClock(),
         plan,

@@ -30,7 +30,7 @@ def told(
         readings=readings,  # type: ignore[arg-type]
         five_minutes=HISTORY,
         quarter_hour=replace(HISTORY, hooks=hooks or {}),
-        hour=HISTORY,
+        callbacks=HISTORY,
     )
     return report(facts, bounds_of(warning.split(), critical.split()))
 

@@ -16,7 +16,7 @@ from wpbridge.monitor.facts import Facts
 from wpbridge.monitor.growth import growth_of
 from wpbridge.monitor.history import Ended
 from wpbridge.monitor.rule_texts import shown, summary, title
-from wpbridge.monitor.rules import RULES, Firing, evaluate
+from wpbridge.monitor.rules import MOST_INSTANCES, RULES, Firing, evaluate
 from wpbridge.monitor.thresholds import thresholds_of
 from wpbridge.store.rows.sizes import Size
 
@@ -89,10 +89,10 @@ CASES: Mapping[str, tuple[Mapping[str, Facts], list[Facts]]] = {
     "RecurringStopped": ({"": reading(recurring_stopped=1)}, [reading()]),
     "ExporterDown": ({"": NONE}, [reading()]),
     "CallbacksFailing": (
-        {"": ended("hour", **{CALLBACK_HOOK: Ended(failed=1)})},
+        {"": ended("callbacks", **{CALLBACK_HOOK: Ended(failed=1)})},
         [
-            ended("hour", **{CALLBACK_HOOK: Ended(complete=9, retried=9)}),
-            ended("hour", mail=Ended(failed=1)),
+            ended("callbacks", **{CALLBACK_HOOK: Ended(complete=9, retried=9)}),
+            ended("callbacks", mail=Ended(failed=1)),
         ],
     ),
     "WorkersTooFew": (
@@ -192,3 +192,10 @@ def test_what_is_no_threshold_is_refused(name: str, value: str, told: str) -> No
         thresholds_of({name: value, "NoRunner": "x"})
     assert told in error.value.faults[0]
     assert len(error.value.faults) == 2
+
+
+def test_more_hooks_than_can_be_told_apart_are_one() -> None:
+    hooks = {f"h{number:05}": Ended(failed=1, complete=number) for number in range(10_000)}
+    found = evaluate(ended("quarter_hour", **hooks), {"FailRatio": 0.0})
+    assert len(found) == MOST_INSTANCES + 1
+    assert (found[-1].of, found[-1].value) == ("other", 1 / (MOST_INSTANCES + 1))

@@ -120,6 +120,12 @@ CASES = (
         [MAIL],
     ),
     Case(
+        "the first one of a daemon that began a while ago",
+        "FailRatio",
+        {**WELL, UP: "_x22 1x60", **ended("", "_x27 1x40")},
+        [MAIL],
+    ),
+    Case(
         "summed over daemons",
         "FailRatio",
         {
@@ -184,6 +190,16 @@ CASES = (
         "few",
         "DBErrors",
         {**WELL, **gauge("wpbridge_db_errors_total", "5x25 8x40", 'code="1213"')},
+        NONE,
+    ),
+    Case(
+        "a daemon that did not answer for a while",
+        "DBErrors",
+        {
+            **WELL,
+            UP: "1x10 0x9 1x40",
+            **gauge("wpbridge_db_errors_total", "500x10 stale _x8 500x40", 'code="1213"'),
+        },
         NONE,
     ),
     Case(

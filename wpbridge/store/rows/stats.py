@@ -90,6 +90,10 @@ class Stats:
             f"SELECT {columns} FROM {table} WHERE span IN ('minute', 'hour')"
             " AND begin_gmt >= :since AND begin_gmt < :until ORDER BY begin_gmt"
         )
+        self._of_hook = text(
+            f"SELECT {columns} FROM {table} WHERE span = 'minute' AND begin_gmt >= :since"
+            " AND begin_gmt < :until AND hook = :hook ORDER BY begin_gmt"
+        )
         self._oldest = text(f"SELECT MIN(begin_gmt) FROM {table} WHERE span = :span")
         self._delete = text(
             f"DELETE FROM {table} WHERE span = :span AND begin_gmt >= :since AND begin_gmt < :until"
@@ -138,6 +142,10 @@ class Stats:
         newer one has a row for each minute.
         """
         return self._found(self._between, since, until)
+
+    def of_hook(self, hook: str, since: datetime, until: datetime) -> list[Count]:
+        """Return the counts of one hook's minutes within a time, the oldest first."""
+        return self._found(self._of_hook, since, until, hook=hook)
 
     def _found(
         self, statement: Statement, since: datetime, until: datetime, **more: object
