@@ -41,8 +41,11 @@ def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
 
 
 def scraped(url: str) -> dict[str, float]:
+    return series_in(requests.get(url, timeout=60).text)
+
+
+def series_in(text: str) -> dict[str, float]:
     """Each series, without the site, which is the same everywhere."""
-    text = requests.get(url, timeout=60).text
     found = {}
     for line in text.splitlines():
         if not line.startswith("#"):
@@ -177,3 +180,22 @@ def test_the_gateway_tells_its_requests_and_its_callbacks(
             lambda: scraped(metrics).get('wpbridge_actions{status="pending"}', 0) >= 30,
             lambda: str(scraped(metrics)),
         )
+
+
+def test_each_run_of_cron_adds_to_its_file(
+    folder: Path, mysql_dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    store, file = open_queue(mysql_dsn), folder / "wpbridge.prom"
+    words = ["claim-and-run", "--dsn", mysql_dsn, "--handlers", "acts"]
+    for _ in range(2):
+        add(store, 3)
+        done = wpbridge(folder, *words, "--metrics-textfile", str(file))
+        assert (done.returncode, done.stderr) == (0, "")
+    told = series_in(file.read_text())
+    name = 'wpbridge_actions_completed_total{group="",hook="count",runner="wpbridge"}'
+    assert told[name] == 6
+    assert told['wpbridge_actions{status="complete"}'] == 6
+    assert told["wpbridge_scrape_success"] == 1
+    done = wpbridge(folder, *words, "--metrics-textfile", str(folder / "none" / "x.prom"))
+    assert done.returncode == 78
+    assert "no folder" in done.stderr

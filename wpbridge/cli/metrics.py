@@ -12,6 +12,7 @@ from wpbridge.daemon.measured import Measured
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
+from wpbridge.store.opened import OpenStore
 from wpbridge.telling.counting import Counter, Numbers
 from wpbridge.telling.log import tell
 
@@ -31,28 +32,31 @@ textfile_option = click.option(
 
 
 @contextlib.contextmanager
-def textfile(settings: Settings) -> Iterator[Callable[[Counter, str], None]]:
-    """Add what a run of this block counts to the file that the settings name.
+def textfile(
+    settings: Settings, store: OpenStore, *, site: str
+) -> Iterator[Callable[[Counter], None]]:
+    """Add what a run of this block counts to the file that the settings name, with the gauges.
 
-    Yields a function that takes the counter of a run and the site's label. What was counted is
-    written at the end, also of a run that an error ends. That it cannot be written is logged.
+    Yields a function that takes the counter of the run. What was counted is written at the end,
+    also of a run that an error ends. That it cannot be written is logged.
 
     Raises:
         ConfigError: it cannot be written to, or the extra is missing.
     """
-    file, runs = settings.metrics_textfile, list[tuple[Callable[[], Numbers], str]]()
+    file, runs = settings.metrics_textfile, list[Callable[[], Numbers]]()
     if file is None:
-        yield lambda _counter, _site: None
+        yield lambda _counter: None
         return
     from wpbridge.monitor import textfile as files  # noqa: PLC0415 - few runs write one
+    from wpbridge.monitor.gauges import numbers_now  # noqa: PLC0415
 
     files.check(file)
     try:
-        yield lambda counter, site: runs.append((counter.metrics(), site))
+        yield lambda counter: runs.append(counter.metrics())
     finally:
-        for take, site in runs:
+        for take in runs:
             try:
-                files.add(file, take(), Numbers(), site=site)
+                files.add(file, take(), numbers_now(store, settings), site=site)
             except (OSError, ConfigError) as error:
                 told = error.strerror if isinstance(error, OSError) else str(error)
                 tell("metrics.textfile_failed", file=str(file), error=told)

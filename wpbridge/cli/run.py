@@ -89,14 +89,17 @@ def claim_and_run(
 ) -> None:
     """Claim due actions, run their handlers, and write the tables as the plugin would."""
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
-    with textfile(settings) as counts, closing(prepared(settings)) as parts:
+    with (
+        closing(prepared(settings)) as parts,
+        textfile(settings, parts.store, site=parts.site.label) as counts,
+    ):
         if dry_run or not (settings.quiet or settings.log_format == "json"):
             tell_unclaimed(parts.store, settings, parts.routes)
         if dry_run:
             _print_plan(plan(parts, settings), settings.format)
             return
         runner = app.make_runner(settings, parts.site, parts.store, parts.handlers, only=parts.only)
-        counts(runner.counter, parts.site.label)
+        counts(runner.counter)
         caught = _drive(runner, settings)
         if not (settings.quiet or runner.totals.claimed):
             _tell_pauses(parts.store)

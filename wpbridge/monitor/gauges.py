@@ -8,7 +8,8 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from wpbridge.action import Status
-from wpbridge.clock import Clock
+from wpbridge.clock import Clock, SystemClock
+from wpbridge.errors import StoreError
 from wpbridge.monitor.advice import Advice
 from wpbridge.monitor.advising import advice_of, lately
 from wpbridge.monitor.history import History
@@ -83,6 +84,15 @@ class CachedGauges(Repeated[Measured]):
         if measured is None:
             return gauge_numbers(None, None, None)
         return gauge_numbers(measured.readings, measured.advice, measured.history)
+
+
+def numbers_now(store: OpenStore, settings: Settings) -> Numbers:
+    """Ask the tables once, and return the gauges. Where they cannot be asked, one says so."""
+    try:
+        measured = measure(store, SystemClock().now(), settings)
+    except StoreError:
+        return gauge_numbers(None, None, None)
+    return gauge_numbers(measured.readings, measured.advice, measured.history)
 
 
 def gauge_numbers(

@@ -8,6 +8,7 @@ import pytest
 
 from wpbridge.daemon.changed_files import ChangedFiles
 from wpbridge.daemon.fleet import Fleet
+from wpbridge.daemon.measured import Measured
 from wpbridge.daemon.worker_link import Lifetime
 from wpbridge.daemon.worker_process import RECYCLED, Child
 from wpbridge.daemon.worker_slots import delay
@@ -44,7 +45,7 @@ class NoRoomError(OSError):
 class Stage:
     """A fleet, its processes in order of their start, and the time."""
 
-    def __init__(self, size: int, *, has_gateway: bool = False) -> None:
+    def __init__(self, size: int, *, has_gateway: bool = False, **more: Any) -> None:
         self.now = 100.0
         self.is_full = False
         self.started: list[Played] = []
@@ -54,6 +55,7 @@ class Stage:
             has_gateway=has_gateway,
             clock=lambda: self.now,
             chance=lambda _low, high: high,
+            **more,
         )
 
     def _start(self, number: int) -> Child:
@@ -371,3 +373,22 @@ def test_a_gateway_is_started_replaced_and_stopped_as_workers_are_and_is_none_of
     assert [(n, word) for n, word in WORDS if word == "stop"] == [(2, "stop")]
     stage.fleet.stop()
     assert (0, "stop") in WORDS
+
+
+def test_a_thousand_deaths_take_nothing_away_from_what_was_counted() -> None:
+    measured, deaths = Measured(), 1_000
+    stage = Stage(2, counted=measured.learn)
+    stage.all_ready()
+    name = "wpbridge_actions_completed_total"
+    part = [[name, "", "h", "wpbridge", 3]]
+    for number in range(deaths):
+        [child, *_] = [c for c in stage.started if c.process.returncode is None]
+        stage.fleet.heard(child, {"event": "numbers", "numbers": part})
+        # The last words of one that is killed may still be on the way.
+        LAST_WORDS.append({"event": "numbers", "numbers": part})
+        stage.end(child, -9)
+        assert measured.numbers().values[name, ("", "h", "wpbridge")] == 6 * (number + 1)
+        stage.now += 60
+        stage.fleet.tick()
+        stage.ready(stage.started[-1])
+    assert stage.fleet.deaths == deaths
