@@ -128,6 +128,7 @@ def test_recurring_hooks_check_in(queue: Queue, run: Runs, at: Sink) -> None:
         "unit": "minute",
     }
     assert issue["transaction"] == "minutely"
+    assert socket.gethostname() not in at.everything.decode()
 
 
 def test_a_wish_is_no_failure(queue: Queue, run: Runs, at: Sink) -> None:

@@ -20,7 +20,9 @@ from rows import change, query
 from sinks import Collector, collecting
 from wpbridge import Context, Queue, Retry
 from wpbridge.executors.webhook import webhook_handler
+from wpbridge.queue.enqueue import Enqueue
 from wpbridge.site.rules import RetryRule, Webhook
+from wpbridge.store.rows import traces
 from wpbridge.store.running.runner_store import RunnerStore
 
 if TYPE_CHECKING:
@@ -201,8 +203,26 @@ def test_a_row_goes_with_its_action(store: RunnerStore, run: Runs, collector: Co
     assert query(store, "SELECT action_id FROM wp_wpbridge_traces") == [(cleaned,)]
     # The plugin's cleaner deletes actions alone.
     change(store, "DELETE FROM wp_actionscheduler_actions")
-    assert store.parts.traces.expire(10) == 1
+    while store.parts.traces.expire():
+        pass
     assert query(store, "SELECT action_id FROM wp_wpbridge_traces") == []
+
+
+def test_rows_without_an_action_are_found_in_all_windows(
+    store: RunnerStore, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(traces, "WINDOW", 2)
+    queue = Queue(store.parts, close_store=False)
+    ids = queue.enqueue_many(Enqueue(hook="h") for _ in range(7))
+    change(store, f"DELETE FROM wp_actionscheduler_actions WHERE action_id <> {ids[3]}")
+    rows = traces.Traces(store.parts.tables)
+    for _ in range(2):
+        windows = 0
+        while rows.expire():
+            windows += 1
+        found = query(store, "SELECT action_id FROM wp_wpbridge_traces")
+        assert [row[0] for row in found] == [ids[3]]
+    assert windows == 1
 
 
 def test_what_is_rolled_back_leaves_no_row(

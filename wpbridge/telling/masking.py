@@ -18,7 +18,7 @@ from wpbridge.telling.fingerprint import fingerprint
 MASK: Final = "<arg>"
 _WORD: Final = re.compile(r"[^\W_]{2,}")
 _SEVERAL: Final = re.compile(rf"{MASK}(?:[\W_]{{1,3}}{MASK})+")
-_MOST_CHARS: Final = 8000
+_MOST_CHARS: Final = 2000
 """Of a message. What lies beyond is not looked at."""
 _MOST_WORDS: Final = 500
 """With more words in the args no message is sent, since nearly every word might be one of them."""

@@ -79,7 +79,9 @@ class Sentry:
             retries: whether failures that are retried are reported.
             check_ins: whether recurring hooks check in.
         """
-        self._client = sentry_sdk.Client(dsn, before_send=_without_host, **_NOTHING_OF_ITS_OWN)
+        self._client = sentry_sdk.Client(dsn, **_NOTHING_OF_ITS_OWN)
+        # The SDK would add the name of the host to all that is sent.
+        self._client.options["server_name"] = None
         self._send_args = send_args
         self._retries = retries
         self._check_ins = check_ins
@@ -213,9 +215,3 @@ def _args_of(action: Action) -> Any:
         return args.decode(action.args).mapping
     except Exception as error:  # noqa: BLE001 - what cannot be read is not sent
         return f"not readable: {type(error).__name__}"
-
-
-def _without_host(event: Any, _hint: Any) -> Any:
-    """Leave out the name of the host, which the SDK adds to each report."""
-    event.pop("server_name", None)
-    return event

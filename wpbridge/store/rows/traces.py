@@ -17,6 +17,8 @@ from wpbridge.store.structure.tables import Tables
 from wpbridge.telling.log import tell
 
 _PORTION: Final = 500
+WINDOW: Final = 5_000
+"""So many rows one transaction looks at for those whose action is gone."""
 
 
 class Traces:
@@ -35,9 +37,15 @@ class Traces:
             f"{dialect.insert_ignore} INTO {table} (action_id, traceparent)"
             f" SELECT :new, traceparent FROM {table} WHERE action_id = :old"
         )
+        self._seen_until = 0
+        self._window = text(
+            f"SELECT MAX(action_id) FROM (SELECT action_id FROM {table}"
+            f" WHERE action_id > :after ORDER BY action_id LIMIT {WINDOW}) w"
+        )
         self._orphans = text(
-            f"SELECT t.action_id FROM {table} t WHERE NOT EXISTS"
-            f" (SELECT 1 FROM {names.actions} a WHERE a.action_id = t.action_id) LIMIT :most"
+            f"SELECT t.action_id FROM {table} t LEFT JOIN {names.actions} a"
+            " ON a.action_id = t.action_id WHERE t.action_id > :after AND t.action_id <= :until"
+            " AND a.action_id IS NULL"
         )
 
     def prepare(self) -> None:
@@ -81,21 +89,25 @@ class Traces:
         if self._own.has(self._table):
             connection.execute(self._hand_on, {"old": old, "new": new})
 
-    def expire(self, most: int) -> int:
-        """Delete at most so many rows whose action is gone; return how many.
+    def expire(self) -> bool:
+        """Delete the rows whose action is gone, in one window of ids; return whether more follow.
 
-        The plugin's cleaner deletes actions alone.
+        The plugin's cleaner deletes actions alone. After the last window the next call begins
+        anew.
         """
         if not self._own.has(self._table):
-            return 0
+            return False
 
         def expire(connection: Connection) -> int:
-            rows = connection.execute(self._orphans, {"most": most}).fetchall()
+            after = self._seen_until
+            until = int(connection.execute(self._window, {"after": after}).scalar() or 0)
+            rows = connection.execute(self._orphans, {"after": after, "until": until}).fetchall()
             ids = sorted(int(action) for (action,) in rows)
             if ids:
                 connection.exec_driver_sql(
                     f"DELETE FROM {self._table} WHERE action_id IN {listed(ids)}"
                 )
-            return len(ids)
+            return until
 
-        return self._session.transact(expire)
+        self._seen_until = self._session.transact(expire)
+        return self._seen_until > 0
