@@ -174,10 +174,12 @@ def test_a_missing_extra_is_one_line_that_says_what_to_install(
 ) -> None:
     (site.folder / "acts.py").write_text(PLAIN, "utf-8")
     uninstall(monkeypatch, package)
-    done = site("claim-and-run", "--handlers", "acts", env=variables)
-    assert done.code == 78
-    [line] = done.err.splitlines()
-    assert line.endswith(f"install it with `pip install 'wpbridge[{extra}]'`")
+    for command in ("claim-and-run", "check"):
+        done = site(command, "--handlers", "acts", env=variables)
+        assert done.code == 78
+        told = f"install it with `pip install 'wpbridge[{extra}]'`"
+        assert [line for line in f"{done.out}{done.err}".splitlines() if line.endswith(told)]
+        assert len(done.err.splitlines()) <= 1
 
 
 def test_a_missing_package_for_a_sentry_of_the_environment_is_only_logged(

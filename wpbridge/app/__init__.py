@@ -1,9 +1,9 @@
 """Puts together what runs actions: a runner, its store, its executors.
 
 ``routing`` says who runs what, ``php`` starts WordPress, ``executors`` and ``runners`` make a
-runner. ``parts`` is what a run works with, ``named_run`` judges actions that somebody named,
-``queued_hooks`` says who runs what is in the queue, ``worker`` is a process of the daemon, and
-``cron_bridge`` shows moved events to PHP.
+runner, and ``reporting`` has other services told. ``parts`` is what a run works with, ``named_run``
+judges actions that somebody named, ``queued_hooks`` says who runs what is in the queue, ``worker``
+is a process of the daemon, and ``cron_bridge`` shows moved events to PHP.
 """
 
 from importlib import import_module
@@ -48,6 +48,7 @@ DOOR: Final = (
     "parts",
     "php",
     "queued_hooks",
+    "reporting",
     "worker",
 )
 """The modules that other rooms may import, beside the names of this one."""

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from wpbridge import app
+from wpbridge.app import reporting
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ReadOnly, SchemaError
 from wpbridge.plugin import companion
@@ -43,7 +44,8 @@ def check(settings: Settings) -> Checked:
         info, found = store.info, _rights(store)
         missing = [table for table in store.names.of_runs if not store.own.has(table)]
         hello = app.ask_php(settings, site, store, os.environ) if settings.php else None
-    problems, notes = [*info.problems, *found.problems], [*info.notes, *found.notes]
+    problems = [*info.problems, *found.problems, *reporting.lacking(settings)]
+    notes = [*info.notes, *found.notes]
     if hello is not None:
         refused, more = app.judge_php(settings, store, hello)
         problems += [refused] if refused else []

@@ -114,6 +114,11 @@ def explain(
             "the companion plugin names other hooks and groups than the settings:"
             f" {'; '.join(differing)}; {renew}{back}"
         )
+    if there.traces != wanted.traces:
+        keeps = (
+            "keeps no traces of what PHP adds" if wanted.traces else "keeps traces, which are off"
+        )
+        sentences.append(f"the companion plugin {keeps}; {renew}")
     if found.version != __version__:
         sentences.append(
             f"the companion plugin is of wpbridge {found.version}: this is {__version__}; {renew}"
@@ -137,12 +142,6 @@ def _differences(there: Ownership, wanted: Ownership, *, knows_hooks: bool) -> I
         yield f"it has {', '.join(has)}, which the settings have not"
     if there.rules != wanted.rules and not (lacks or has):
         yield "its routes stand in another order"
-    if there.traces != wanted.traces:
-        yield (
-            "it keeps no traces of what PHP adds"
-            if wanted.traces
-            else "it keeps traces, which are off"
-        )
     if there.upkeep != wanted.upkeep and there.owns_site == wanted.owns_site:
         yield "it leaves other upkeep to PHP"
 
