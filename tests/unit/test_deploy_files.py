@@ -19,6 +19,7 @@ from wpbridge.cli.main import cli
 from wpbridge.site import web_kinds
 from wpbridge.site.config import Settings, load
 from wpbridge.site.moments import seconds_of
+from wpbridge.store.database.mysql_engine import RUNNER_ANSWER_SECONDS
 from wpbridge.web.bodies import MOST_BATCH_BYTES
 from wpbridge.web.events import ALIVE_SECONDS
 from wpbridge.web.job_requests import LONGEST_WAIT_SECONDS
@@ -33,6 +34,7 @@ DOCKERFILE = (DEPLOY / "docker" / "Dockerfile").read_text("utf-8")
 
 
 GATEWAY_UNIT = DEPLOY / "systemd" / "wpbridge-serve@.service"
+WATCH_UNIT = DEPLOY / "systemd" / "wpbridge-watch@.service"
 
 
 def unit(file: Path = UNIT) -> configparser.ConfigParser:
@@ -67,6 +69,7 @@ COMMANDS = [
     " ".join(["wpbridge", *container()["args"]]),
     *(" ".join(words) for words in probes()),
     unit(GATEWAY_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
+    unit(WATCH_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
     " ".join(["wpbridge", *gateway()["command"]]),
 ]
 
@@ -149,7 +152,13 @@ def test_the_unit_says_how_the_daemon_is_to_be_treated() -> None:
     assert (seconds_of(service["WatchdogSec"]) or 0) >= 30
 
 
-@pytest.mark.parametrize("file", [UNIT, GATEWAY_UNIT], ids=lambda file: file.stem)
+def test_the_watcher_is_given_the_time_that_a_look_takes_and_started_again() -> None:
+    service = unit(WATCH_UNIT)["Service"]
+    assert (seconds_of(service["TimeoutStopSec"]) or 0) >= 2 * RUNNER_ANSWER_SECONDS
+    assert (service["Restart"], service["RestartPreventExitStatus"]) == ("always", "2 78")
+
+
+@pytest.mark.parametrize("file", [UNIT, GATEWAY_UNIT, WATCH_UNIT], ids=lambda file: file.stem)
 def test_systemd_takes_the_unit(file: Path, tmp_path: Path) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
