@@ -72,9 +72,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[prometheus.Prom
         told.close()
 
 
-def answered(server: prometheus.Prometheus, expression: str) -> Any:
-    """What is answered to an expression. Rates need a second scrape."""
-    return until(lambda: server.query(expression), expression)
+def answered(server: prometheus.Prometheus, expression: str) -> list[dict[str, Any]]:
+    """What is answered to an expression. Rates need two scrapes between which something grew."""
+
+    def numbers() -> list[dict[str, Any]]:
+        found = server.query(expression)
+        is_none = any(math.isnan(float(one["value"][1])) for one in found)
+        return [] if is_none else found
+
+    return list(until(numbers, expression))
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda file: file.stem)
@@ -85,7 +91,6 @@ def test_every_panel_has_an_answer(server: prometheus.Prometheus, board: Path) -
             for name, value in VARIABLES.items():
                 expression = expression.replace(name, value)
             found = answered(server, expression)
-            assert not any(math.isnan(float(one["value"][1])) for one in found), expression
             wanted = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
             assert all(wanted <= set(one["metric"]) for one in found), expression
 

@@ -31,6 +31,8 @@ class Site:
     name: str
     """What people read: a folder, or the address of a database without its password."""
     database: DatabaseAddress
+    given_name: str | None = None
+    """What the settings call the site."""
     base_prefix: str
     """The network's prefix. It has only letters, digits and underscores, since it goes into SQL."""
     table_prefix: str
@@ -53,14 +55,16 @@ class Site:
     def label(self) -> str:
         """Return what log lines call the site: its name, and its prefix and blog where needed.
 
-        Two blogs of one network, or two prefixes in one database, have different labels.
+        Two blogs of one network, or two prefixes in one database, have different labels. A name
+        that the settings give stands in the place of a folder, an address or a database.
         """
+        name = self.given_name or self.name
         if self.url is not None:
-            return self.name
+            return f"{name} {self.url}" if self.given_name else name
         has_own_prefix = self.config is None and self.base_prefix != DEFAULT_PREFIX
         prefix = f" prefix {self.base_prefix}" if has_own_prefix else ""
         blog = f" blog {self.blog_id}" if self.blog_id != 1 else ""
-        return f"{self.name}{prefix}{blog}"
+        return f"{name}{prefix}{blog}"
 
     def with_blog(self, blog_id: int) -> "Site":
         """Return the same site with another blog of its network."""
@@ -162,6 +166,7 @@ def _site(settings: Settings, config: "WpConfig | None") -> Site:
         database = replace(database, client=settings.driver)
     return Site(
         name=settings.url or (str(config.abspath) if config else database.safe),
+        given_name=settings.site_name,
         database=database,
         base_prefix=base,
         table_prefix=blog_prefix(base, blog_id or 1, numbers_first=numbers_first),

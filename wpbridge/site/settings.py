@@ -55,6 +55,8 @@ class Settings:
     path: Path | None = _setting(None, kinds.path, "site")
     """Absolute: a WordPress folder, or its configuration file."""
     dsn: str | None = _setting(None, kinds.text, "site", is_secret=True)
+    site_name: str | None = _setting(None, kinds.line, "site", key="name")
+    """What logs, metrics and alerts call the site. None: its folder, address or database."""
     driver: Client = _setting("auto", kinds.choice(*get_args(Client)), "site")
     """The package that speaks with MariaDB and MySQL. auto: the faster one that is installed."""
     table_prefix: str | None = _setting(None, kinds.prefix, "site")

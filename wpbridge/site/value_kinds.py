@@ -25,6 +25,7 @@ _BOOLEANS: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off", ""), False),
 }
+_LONGEST_LINE: Final = 200
 _BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -44,6 +45,14 @@ def text(value: object, _origin: Origin) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text")
     return value
+
+
+def line(value: object, _origin: Origin) -> str:
+    """A short text that can be shown."""
+    told = value.strip() if isinstance(value, str) else ""
+    if not (told.isprintable() and 0 < len(told) <= _LONGEST_LINE):
+        raise ValueError(f"a text of at most {_LONGEST_LINE} visible characters")
+    return told
 
 
 def path(value: object, origin: Origin) -> Path:

@@ -69,7 +69,11 @@ def listen(value: object, origin: Origin) -> str:
 
 def metrics_listen(value: object, origin: Origin) -> str:
     """``HOST:PORT``, or a port alone."""
-    told = "" if str(value).strip().startswith(_UNIX) else listen(value, origin)
+    is_socket = str(value).strip().startswith(_UNIX)
+    try:
+        told = "" if is_socket else listen(value, origin)
+    except ValueError:
+        told = ""
     if not told:
         raise ValueError("HOST:PORT such as 127.0.0.1:9464")
     return told

@@ -67,6 +67,22 @@ def test_head_has_the_length_of_the_body_and_no_body() -> None:
     assert (head[0], head[2]) == (full[0], b"")
 
 
+def test_a_flood_of_scrapes_is_told_one_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted() -> Numbers:
+        calls.append(1)
+        return numbers()
+
+    request = b"GET /metrics HTTP/1.1\r\n\r\n"
+    for seconds, wanted in ((float("inf"), 1), (0.0, 5)):
+        monkeypatch.setattr(endpoint, "FRESH_SECONDS", seconds)
+        calls.clear()
+        with serving(told=counted) as server:
+            answers = {asked(server, request) for _ in range(5)}
+        assert (len(calls), len(answers)) == (wanted, 1)
+
+
 @pytest.mark.parametrize(
     ("line", "status"),
     [

@@ -22,6 +22,7 @@ table_prefix = "x_"
 blog_id = 3
 url = "https://example.org"
 ask_php = true
+name = "shop"
 owns_site = true
 upkeep = false
 unique_by = "args"
@@ -80,6 +81,13 @@ dsn = "https://t0ken@sentry.example/1"
 retries = true
 check_ins = false
 send_args = true
+[alerts]
+to = ["json://alerts.example/"]
+quiet_hours = "22:00-7:00"
+repeat = "1h"
+[alerts.rules]
+Backlog = "30m"
+DBErrors = false
 [web]
 listen = "0.0.0.0:80"
 socket_mode = "0600"
@@ -203,7 +211,16 @@ def test_defaults(cwd: Path) -> None:
         ('[[limits]]\nhook = "a"\nrate = "0/min"', "rate is so many in a time"),
         ('[[limits]]\nhook = "a"\nrate = "30"', "rate is so many in a time"),
         ('[[limits]]\nhook = "a"\nrate = "30/"', "rate is so many in a time"),
-        ('[metrics]\nlisten = "unix:/run/m"', "listen expects HOST:PORT"),
+        (
+            '[metrics]\nlisten = "unix:/run/m"',
+            "listen expects HOST:PORT such as 127.0.0.1:9464, not",
+        ),
+        (
+            '[metrics]\nlisten = "127.0.0.1:"',
+            "listen expects HOST:PORT such as 127.0.0.1:9464, not",
+        ),
+        ('[site]\nname = " "', "name expects a text of at most 200 visible characters"),
+        ('[site]\nname = "a\\nb"', "name expects a text of at most 200 visible characters"),
         ('[metrics]\ntoken = "short"', "token expects 16 or more visible characters"),
         ('[web]\nwordpress_login = "perhaps"', "wordpress_login expects true or false"),
         ('[web]\nroles = ["editor"]', "roles expects a table"),
@@ -347,6 +364,7 @@ def test_a_full_file(cwd: Path) -> None:
         web_origins=("https://shop.example",),
         web_roles={"editor": ("enqueue", "read")},
         php_max_memory=256 << 20,
+        site_name="shop",
         metrics_listen="127.0.0.1:9000",
         metrics_token="a-token-of-the-test",
         metrics_textfile=cwd / "wpbridge.prom",
@@ -356,6 +374,10 @@ def test_a_full_file(cwd: Path) -> None:
         sentry_retries=True,
         sentry_check_ins=False,
         sentry_send_args=True,
+        alerts_to=("json://alerts.example/",),
+        alerts_quiet_hours="22:00-07:00",
+        alerts_repeat=timedelta(hours=1),
+        alerts_rules={"Backlog": "30m", "DBErrors": False},
         format="json",
         tz="Europe/Rome",
         quiet=True,

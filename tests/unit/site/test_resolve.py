@@ -112,6 +112,9 @@ class TestNetwork:
                 {"dsn": "mysql://u@h/d", "blog_id": 3},
                 {"dsn": "mysql://u@h/d", "table_prefix": "shop_"},
                 {"dsn": "mysql://u@h/d", "table_prefix": "shop_", "blog_id": 3},
+                {"dsn": "mysql://u@h/d", "site_name": "shop"},
+                {"path": folder, "site_name": "shop", "blog_id": 2},
+                {"path": folder, "site_name": "shop", "url": url},
             )
         ]
         dsn = "mysql://u@h:3306/d"
@@ -123,6 +126,9 @@ class TestNetwork:
             f"{dsn} blog 3",
             f"{dsn} prefix shop_",
             f"{dsn} prefix shop_ blog 3",
+            "shop",
+            "shop blog 2",
+            f"shop {url}",
         ]
 
     @pytest.mark.parametrize("constant", ["VHOST", "SUNRISE", "SUBDOMAIN_INSTALL"])
