@@ -83,8 +83,3 @@ def plan(parts: Parts, settings: Settings, only: ClaimFilter | None = None) -> C
         only=only or parts.only,
         dry_run=True,
     )
-
-
-def php_workers(settings: Settings, *, processes: int = 1) -> int:
-    """Return how many PHP workers each of so many processes has: they share the processors."""
-    return settings.php_workers or max(1, (os.cpu_count() or 1) // processes)

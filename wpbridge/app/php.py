@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 
 from wpbridge.action import UPKEEP_HOOKS
-from wpbridge.app.parts import php_workers
 from wpbridge.clock import Clock
 from wpbridge.executors.base import Mailbox
 from wpbridge.executors.php.executor import PhpPool
@@ -66,7 +65,7 @@ def php_pool(
 ) -> PhpPool:
     """Make the pool of PHP workers, which starts none before there is work for it."""
     limits = PoolLimits(
-        workers=php_workers(settings),
+        workers=settings.php_workers_each(),
         timeout=settings.php_timeout,
         max_actions=settings.php_max_actions,
         max_age=settings.php_max_age,

@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
 from wpbridge.app.own_hooks import OWN
-from wpbridge.app.parts import php_workers
 from wpbridge.app.reporting import reporters
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.events import StoreBack, StoreLost
@@ -115,12 +114,13 @@ def make_runner(
 
 
 def _limits(settings: Settings, only: ClaimFilter, *, daemon: bool) -> Limits:
+    php = settings.php_workers_each() if settings.php else 0
     return Limits(
         batch_size=settings.batch_size,
         batches=settings.batches,
         max_actions=settings.max_actions,
         max_time=settings.max_time,
-        concurrency=settings.concurrency.least + (php_workers(settings) if settings.php else 0),
+        concurrency=settings.concurrency.least + php,
         serves_queue=only.ids is None and not OWN.issuperset(settings.hooks or ("",)),
         rescue=settings.rescue,
         keep_output=settings.keep_output,

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from wpbridge.app.parts import Parts, php_workers, prepared
+from wpbridge.app.parts import Parts, prepared
 from wpbridge.app.runners import make_runner, tell_outages
 from wpbridge.clock import Clock
 from wpbridge.daemon.signals import deafen
@@ -61,12 +61,13 @@ def _run(
         batches=0,
         max_time=None,
         max_actions=lifetime.actions,
-        php_workers=php_workers(settings, processes=settings.processes.most),
+        php_workers=settings.php_workers_each(settings.processes.most),
     )
     runner = make_runner(
         settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True
     )
     _tie(parts.store.session, worker_link)
+    php = settings.php_workers if settings.php else 0
     ear = wake.Listener.open(wake.wake_name(parts.store), wake.folders())
     if ear is not None:
         worker_link.listen(ear)
@@ -75,6 +76,7 @@ def _run(
         files=lambda: _files(settings),
         wake_keys=lambda: _wake_keys(parts.store),
         numbers=runner.counter.metrics() if settings.metrics_listen else Numbers,
+        resize=lambda concurrency: runner.resize(concurrency, places=concurrency + php),
     )
     try:
         runner.run()

@@ -145,7 +145,7 @@ def work(
 
 def _plan(settings: Settings) -> None:
     """Look at everything a worker looks at, and print what there would be."""
-    from wpbridge.app.parts import php_workers, prepared  # noqa: PLC0415
+    from wpbridge.app.parts import prepared  # noqa: PLC0415
     from wpbridge.cli.misspelled import tell_unclaimed  # noqa: PLC0415
     from wpbridge.store.structure.rights import refuse_read_only  # noqa: PLC0415
 
@@ -155,7 +155,7 @@ def _plan(settings: Settings) -> None:
         hooks = sorted(parts.routes.hooks() or ())
         site = parts.site.name
     processes, concurrency = settings.processes, settings.concurrency
-    workers = php_workers(settings, processes=processes.most)
+    workers = settings.php_workers_each(processes.most)
     told = {
         "site": site,
         "processes": processes.told,

@@ -74,6 +74,8 @@ class Fleet:
         """Whether the first successor did not start."""
         self.is_stopping = False
         self.is_quiet = False
+        self._concurrency: int | None = None
+        """How many handlers run at once in a worker; None for as many as it begins with."""
         self.failed: int | None = None
         """Exit code of the first worker, when it never became ready."""
 
@@ -93,8 +95,15 @@ class Fleet:
         return [*self._slots, *self._beside]
 
     def is_ready(self) -> bool:
-        """Return whether every slot is filled by a worker that is registered."""
-        return all(slot.child is not None and slot.child.state == "working" for slot in self._all())
+        """Return whether every slot is filled by a worker that is registered.
+
+        One that was added since more workers are wanted counts from then on only.
+        """
+        return all(
+            slot.child is not None and slot.child.state == "working"
+            for slot in self._all()
+            if slot.is_urgent
+        )
 
     def silent_seconds(self) -> float:
         """Return how long the worker was silent that is silent longest."""
@@ -174,13 +183,34 @@ class Fleet:
         self.is_renewed = self.is_refused = False
         self.rolling.begin(self._all())
 
-    def resize(self, size: int) -> None:
-        """Have so many workers from now on."""
+    def resize(self, size: int, *, is_urgent: bool = True) -> None:
+        """Have so many workers from now on. Those that are too many drain.
+
+        With ``is_urgent`` the fleet is not ready before the new ones are.
+        """
         for slot in self._slots[size:]:
             for child in slot.children():
                 self._retire(child, "fewer workers")
         self._slots = self._slots[:size]
-        self._slots += [WorkerSlot(n) for n in range(len(self._slots) + 1, size + 1)]
+        more = range(len(self._slots) + 1, size + 1)
+        self._slots += [WorkerSlot(n, is_urgent=is_urgent) for n in more]
+
+    def set_concurrency(self, concurrency: int) -> None:
+        """Have each worker run so many handlers at once from now on."""
+        if concurrency == self._concurrency:
+            return
+        self._concurrency = concurrency
+        for child in self.children():
+            self._tell_concurrency(child)
+
+    def unscale(self, concurrency: int | None) -> None:
+        """Have workers whose number was once chosen run as many as the settings say."""
+        if self._concurrency is not None and concurrency is not None:
+            self.set_concurrency(concurrency)
+
+    def _tell_concurrency(self, child: Child) -> None:
+        if self._concurrency is not None and child.number != GATEWAY:
+            child.tell(f"concurrency {self._concurrency}")
 
     def tell(self, word: str) -> None:
         """Hand a command on to all workers."""
@@ -252,6 +282,7 @@ class Fleet:
             return None
         if self.is_quiet:
             child.tell("quiet")
+        self._tell_concurrency(child)
         self._opened(child)
         # While nobody was ever ready, what goes wrong is the first worker's own line alone.
         level = logging.INFO if self.is_seen else logging.DEBUG
@@ -266,6 +297,8 @@ class Fleet:
             child.state = "working"
         self.is_seen = True
         slot = self._slot_of(child)
+        if slot is not None:
+            slot.is_urgent = True
         if slot is not None and slot.successor is child:
             old, slot.child, slot.successor = slot.child, child, None
             self.is_renewed = True

@@ -11,6 +11,7 @@ import wpbridge
 from wpbridge.daemon.handover import Folder, packed
 from wpbridge.daemon.measured import Measured
 from wpbridge.daemon.notify import VARIABLES, Notifier
+from wpbridge.daemon.scaling import ScalingTerms
 from wpbridge.daemon.signals import STOPS
 from wpbridge.daemon.supervisor import Supervisor
 from wpbridge.daemon.terms import Terms
@@ -109,6 +110,8 @@ def _terms(settings: Settings, handed: bytes, *, watches: bool) -> Terms:
     drain = settings.drain_timeout
     return Terms(
         processes=settings.processes.least,
+        scaling=ScalingTerms.of(settings),
+        concurrency=settings.concurrency.least,
         drain_seconds=None if drain is None else drain.total_seconds(),
         heartbeat_file=settings.heartbeat_file,
         watches=watches,

@@ -18,6 +18,7 @@ from wpbridge.daemon.fleet import Fleet
 from wpbridge.daemon.heartbeat import Beat, HeartbeatWriter, is_live
 from wpbridge.daemon.measured import Measured
 from wpbridge.daemon.notify import Notifier
+from wpbridge.daemon.scaling import Scaler
 from wpbridge.daemon.terms import CurrentTerms, Terms
 from wpbridge.daemon.wake_listener import WakeListener
 from wpbridge.daemon.wakes import Wakes
@@ -83,6 +84,8 @@ class Supervisor:
         self._due = dict.fromkeys(("beat", "status", "watchdog", "watch"), 0.0)
         self._asked: dict[Child, float] = {}
         self._changed_files = ChangedFiles()
+        self._scaler = Scaler()
+        self._scaler.take(terms.scaling, self._fleet)
 
     def run(self) -> int:
         """Until a signal ends it, or the first worker does not start; the exit code."""
@@ -108,6 +111,7 @@ class Supervisor:
     def _end(self, code: int) -> int:
         totals = {name: n for name, n in sorted(self._fleet.totals().items()) if n}
         self._fleet.kill()
+        self._scaler.close()
         self._wakes.close()
         if self._terms.now.heartbeat_file is not None:
             heartbeat.remove(self._terms.now.heartbeat_file)
@@ -218,6 +222,8 @@ class Supervisor:
             del self._asked[child]
             self._dump({"worker": child.number, "pid": child.pid, "state": "no answer"})
         self._terms.decide(fleet)
+        self._scaler.take(self._terms.now.scaling, fleet)
+        self._scaler.look(fleet)
         is_ready = fleet.is_ready()
         if is_ready and not self._was_ready and self._stopped_by is None:
             self._was_ready = True

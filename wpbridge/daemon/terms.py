@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from wpbridge.daemon.fleet import Fleet
+from wpbridge.daemon.scaling import ScalingTerms
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import WpbridgeError
 from wpbridge.outcome import class_name
@@ -20,6 +21,10 @@ class Terms:
     """What the supervisor must know; the rest is the workers'."""
 
     processes: int = 1
+    scaling: ScalingTerms | None = None
+    """Workers follow the advice; there are ``processes`` of them at first."""
+    concurrency: int | None = None
+    """How many handlers run at once in a worker that follows nothing."""
     has_gateway: bool = False
     """One more process serves HTTP."""
     stops_at_once: tuple[signal.Signals, ...] = (signal.SIGINT,)
@@ -72,4 +77,6 @@ class CurrentTerms:
             self._offered = None
         elif fleet.is_renewed or not fleet.rolling.is_on:
             self.now, self._offered = self._offered, None
-            fleet.resize(self.now.processes)
+            if self.now.scaling is None:
+                fleet.resize(self.now.processes)
+                fleet.unscale(self.now.concurrency)

@@ -100,6 +100,8 @@ class WorkerLink:
         self._runner: Runner | None = None
         self._wake_keys: Callable[[], dict[str, Any]] = dict
         self._numbers: Callable[[], Numbers] = Numbers
+        self._resize: Callable[[int], None] = lambda _concurrency: None
+        self._concurrency: int | None = None
         self._is_quiet = False
         self._is_away = False
         self._is_ready_said = threading.Event()
@@ -131,13 +133,18 @@ class WorkerLink:
         files: Callable[[], list[str]],
         wake_keys: Callable[[], dict[str, Any]] = dict,
         numbers: Callable[[], Numbers] = Numbers,
+        resize: Callable[[int], None] = lambda _concurrency: None,
     ) -> None:
         """The runner is about to run; the supervisor hears it when it is registered.
 
         ``files`` and ``wake_keys`` are called by the runner's loop, between two of its steps.
         ``numbers`` returns what was counted since it was last called; it is called each second.
+        ``resize`` has the runner run so many Python handlers at once; any thread may call it.
         """
-        self._runner, self._wake_keys, self._numbers = runner, wake_keys, numbers
+        self._wake_keys, self._numbers, self._resize = wake_keys, numbers, resize
+        self._runner = runner
+        if self._concurrency is not None:
+            resize(self._concurrency)
         runner.quiet(on=self._is_quiet)
         if self.why:
             runner.stop()
@@ -226,6 +233,9 @@ class WorkerLink:
                 runner.ask(
                     lambda _: self._outbox.put({"event": "wakes", "wakes": self._wake_keys()})
                 )
+            case _ if word.startswith("concurrency "):
+                self._concurrency = int(word.partition(" ")[2])
+                self._resize(self._concurrency)
             case "stacks":
                 faulthandler.dump_traceback(all_threads=True)
             case _:
@@ -266,6 +276,7 @@ class WorkerLink:
         if runner is not None:
             in_hand = self._in_hand()
             totals = {**asdict(runner.totals), "in_hand": in_hand, "places": runner.places}
+            totals["cpu"] = time.process_time()
             if silent >= NUDGE_SECONDS:
                 # Its word again: it wakes the loop, and changes nothing.
                 runner.quiet(on=self._is_quiet)

@@ -33,6 +33,8 @@ class WorkerSlot:
     """When it is to be filled, while it is empty."""
     deaths: int = 0
     """In a row."""
+    is_urgent: bool = True
+    """The daemon is not ready before it is filled."""
 
     def children(self) -> list[Child]:
         """The processes that fill it: its worker, and the successor."""

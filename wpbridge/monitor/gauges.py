@@ -14,7 +14,7 @@ from wpbridge.monitor.advice import Advice
 from wpbridge.monitor.advising import advice_of, lately
 from wpbridge.monitor.history import History
 from wpbridge.monitor.readings import Readings, read
-from wpbridge.monitor.repeating import Repeated
+from wpbridge.monitor.repeating import EVERY_SECONDS, Repeated
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import open_site
@@ -61,13 +61,25 @@ class CachedGauges(Repeated[Measured]):
     """The gauges of a site, measured over and over on a thread of its own."""
 
     def __init__(
-        self, open_store: Callable[[], OpenStore], settings: Settings, clock: Clock | None = None
+        self,
+        open_store: Callable[[], OpenStore],
+        settings: Settings,
+        clock: Clock | None = None,
+        *,
+        every_seconds: float = EVERY_SECONDS,
     ) -> None:
         """Begin to measure; ``open_store`` opens a store of the site, for the thread alone."""
-        super().__init__(partial(measure, settings=settings), open_store, clock)
+        ask = partial(measure, settings=settings)
+        super().__init__(ask, open_store, clock, every_seconds=every_seconds)
 
     @classmethod
-    def of(cls, settings: Settings, env: Mapping[str, str] = os.environ) -> "CachedGauges":
+    def of(
+        cls,
+        settings: Settings,
+        env: Mapping[str, str] = os.environ,
+        *,
+        every_seconds: float = EVERY_SECONDS,
+    ) -> "CachedGauges":
         """Begin to measure the site that these settings mean. Its database may be away."""
         found: list[Site] = []
 
@@ -76,7 +88,7 @@ class CachedGauges(Repeated[Measured]):
                 found.append(resolve(settings, env))
             return open_site(found[0])
 
-        return cls(open_store, settings)
+        return cls(open_store, settings, every_seconds=every_seconds)
 
     def numbers(self) -> Numbers:
         """Return the gauges of now."""

@@ -34,6 +34,8 @@ class Repeated(Generic[T]):
         ask: Callable[[OpenStore, datetime], T],
         open_store: Callable[[], OpenStore],
         clock: Clock | None = None,
+        *,
+        every_seconds: float = EVERY_SECONDS,
     ) -> None:
         """Begin to ask.
 
@@ -41,8 +43,10 @@ class Repeated(Generic[T]):
             ask: asks the tables; it is given the moment of now.
             open_store: opens a store of the site, for this thread alone.
             clock: the clock of what is due and old.
+            every_seconds: the tables are asked so often, or less often if that takes long.
         """
         self._ask = ask
+        self._every_seconds = every_seconds
         self._open = open_store
         self._clock = clock or SystemClock()
         self._last: tuple[T, datetime] | None = None
@@ -89,7 +93,8 @@ class Repeated(Generic[T]):
             with self._news:
                 self._has_tried = True
                 self._news.notify_all()
-                self._news.wait_for(lambda: self._is_over, max(EVERY_SECONDS, took / BUSY_SHARE))
+                seconds = max(self._every_seconds, took / BUSY_SHARE)
+                self._news.wait_for(lambda: self._is_over, seconds)
         _close(store)
 
 

@@ -1,5 +1,6 @@
 """All settings: each one's value, what it may be, and where a file has it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import field, fields
 from datetime import timedelta
@@ -248,6 +249,10 @@ class Settings:
     """Each field's origin: flag, ``env NAME``, ``file PATH`` or default."""
     file: SettingsFile | None = field(default=None, repr=False, compare=False)
     """The file that was read; it may hold secrets."""
+
+    def php_workers_each(self, processes: int = 1) -> int:
+        """Return how many PHP workers each of so many processes has: they share the processors."""
+        return self.php_workers or max(1, (os.cpu_count() or 1) // processes)
 
 
 def _described() -> dict[str, Setting]:

@@ -63,6 +63,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "daemon.reload_refused": Kind(_DAEMON, _ERROR, ("error", "code", "kept")),
     "daemon.reloading": Kind(_DAEMON, _INFO),
     "daemon.resumed": Kind(_DAEMON, _INFO),
+    "daemon.scaled": Kind(_DAEMON, _INFO, ("processes", "concurrency", "reason")),
     "daemon.stopped": Kind(_DAEMON, _INFO, ("code", *_TOTALS)),
     "daemon.stopping": Kind(_DAEMON, _INFO, ("signal",)),
     "daemon.wakes_unheard": Kind(_DAEMON, _WARNING, ("address", "reason")),

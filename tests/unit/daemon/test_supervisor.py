@@ -392,3 +392,53 @@ def test_a_thousand_deaths_take_nothing_away_from_what_was_counted() -> None:
         stage.fleet.tick()
         stage.ready(stage.started[-1])
     assert stage.fleet.deaths == deaths
+
+
+def test_more_workers_for_more_work_do_not_make_the_daemon_unready() -> None:
+    stage = Stage(1)
+    stage.all_ready()
+    stage.fleet.resize(3, is_urgent=False)
+    stage.fleet.tick()
+    assert [child.number for child in stage.started] == [1, 2, 3]
+    assert stage.fleet.is_ready()
+    stage.ready(*stage.started)
+    assert stage.fleet.is_ready()
+    # From then on they count as the others do.
+    stage.end(stage.started[2], -9)
+    assert not stage.fleet.is_ready()
+
+
+def test_fewer_workers_drain_and_are_not_killed() -> None:
+    stage = Stage(3)
+    stage.all_ready()
+    stage.fleet.resize(1, is_urgent=False)
+    assert WORDS == [(2, "stop"), (3, "stop")]
+    assert [child.process.returncode for child in stage.started] == [None, None, None]
+    stage.now += 3600
+    stage.fleet.tick()
+    assert [child.process.returncode for child in stage.started] == [None, None, None]
+    stage.end(stage.started[2], 0)
+    stage.end(stage.started[1], 0)
+    assert [child.number for child in stage.fleet.children()] == [1]
+    assert stage.fleet.deaths == 0
+
+
+def test_each_worker_hears_the_concurrency_also_one_that_starts_later() -> None:
+    stage = Stage(1, has_gateway=True)
+    stage.all_ready()
+    stage.fleet.set_concurrency(8)
+    stage.fleet.set_concurrency(8)
+    assert WORDS == [(1, "concurrency 8")]
+    stage.fleet.resize(2)
+    stage.fleet.tick()
+    assert WORDS[1:] == [(2, "concurrency 8")]
+
+
+def test_what_was_never_chosen_is_not_told_after_a_reload() -> None:
+    stage = Stage(1)
+    stage.all_ready()
+    stage.fleet.unscale(4)
+    assert WORDS == []
+    stage.fleet.set_concurrency(8)
+    stage.fleet.unscale(4)
+    assert WORDS == [(1, "concurrency 8"), (1, "concurrency 4")]

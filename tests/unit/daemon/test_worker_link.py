@@ -46,3 +46,22 @@ def test_a_worker_has_said_that_it_is_ready_before_it_claims() -> None:
         told = [json.loads(line) for line in ours.recv(65536).splitlines()]
         link.close({})
     assert "ready" in {one["event"] for one in told}
+
+
+def test_a_concurrency_that_is_told_before_there_is_a_runner_is_kept_for_it() -> None:
+    ours, theirs = socket.socketpair()
+    told: list[int] = []
+    with ours, theirs:
+        link = WorkerLink(theirs, SignClock(), Lifetime())
+        link._speaker.start()
+        ours.sendall(b"concurrency 3\nconcur")
+        link._obey()
+        ours.sendall(b"rency 8\n")
+        link._obey()
+        assert told == []
+        link.attach(cast("Any", Loop()), files=list, resize=told.append)
+        assert told == [8]
+        ours.sendall(b"concurrency 2\n")
+        link._obey()
+        link.close({})
+    assert told == [8, 2]
