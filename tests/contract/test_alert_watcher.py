@@ -385,3 +385,27 @@ def test_what_a_damaged_row_owes_counts_as_nothing(world: World) -> None:
     for told in ("", "{", "7", '[{"state": 1}]', "null"):
         change(world.open(), f"UPDATE wp_wpbridge_alerts SET owed = '{told}'")
         assert world.rows()[0].owed == ()
+
+
+def test_what_was_sent_is_not_written_over_what_another_watcher_has_written(
+    world: World,
+) -> None:
+    first, second = world.watcher("a"), world.watcher("b")
+    first.look()
+    send = world.sinks[0].send
+
+    def slowly(title: str, body: str) -> bool:
+        # It takes so long that another watcher takes over, for whom it is over already.
+        world.sinks[0].send = send  # type: ignore[method-assign]
+        world.readings = WELL
+        world.lapse()
+        world.look(second)
+        return send(title, body)
+
+    world.readings = STOPPED
+    world.look(first, minutes=5)
+    world.sinks[0].send = slowly  # type: ignore[method-assign]
+    world.look(first, minutes=1)
+    world.look(first)
+    world.look(second)
+    assert (world.got, world.rows()) == ([FIRING, RESOLVED, FIRING], [])

@@ -1,8 +1,7 @@
 """``watch``: look whether alerts fire, and tell people."""
 
 import os
-import signal
-import threading
+import select
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.terminal import print_line, print_text
 from wpbridge.daemon.log_setup import start_log
+from wpbridge.daemon.signals import STOPS, caught
 from wpbridge.errors import ConfigError
 from wpbridge.monitor.messages import trial
 from wpbridge.monitor.rule_texts import summary, title
@@ -80,10 +80,8 @@ def watch(
 
 
 def _watch(watcher: Watcher) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run(watcher, stop)
+    with caught(STOPS) as signals:
+        run(watcher, lambda seconds: bool(select.select([signals], [], [], seconds)[0]))
 
 
 def _test(settings: Settings) -> None:

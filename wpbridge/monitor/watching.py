@@ -8,7 +8,6 @@ A database that is away is an alert too. Its state cannot be written then, so ea
 in memory, and hands it to the table when the database is back.
 """
 
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final, Protocol
@@ -230,9 +229,11 @@ class Watcher:
         speech: Speech,
         *,
         may_send: Callable[[], bool],
-        write: Callable[[Sequence[Alert]], None],
+        write: Callable[[Sequence[Alert]], bool],
     ) -> None:
         """Send what is owed, and strike out each message when it is sent.
+
+        ``write`` returns False where another watcher has taken over, and has written meanwhile.
 
         A target that takes nothing is tried again at the next look, with all that it is owed.
         """
@@ -247,13 +248,16 @@ class Watcher:
                 for key in keys:
                     sent = [owed for alert, owed in part if alert.key == key]
                     alerts[key] = without(alerts[key], sent, target.id)
-                write([alerts[key] for key in keys])
                 tell("alerts.sent", target=target.shown, messages=len(part))
+                if not write([alerts[key] for key in keys]):
+                    return
 
-    @staticmethod
-    def _strike(store: OpenStore, changed: Sequence[Alert]) -> None:
+    def _strike(self, store: OpenStore, changed: Sequence[Alert]) -> bool:
+        if not store.duties.keep("alerts", self._holder):
+            return False
         gone = [one.key for one in changed if is_over(one)]
         store.alerts.write((one for one in changed if one.key not in gone), over=gone)
+        return True
 
     # While the database is away
 
@@ -269,8 +273,9 @@ class Watcher:
         speech = self._speech(now)
         alerts = after_look(known, [firing], now, speech, lasting=lambda _: lasting)
 
-        def keep(changed: Sequence[Alert]) -> None:
+        def keep(changed: Sequence[Alert]) -> bool:
             [self._away] = changed
+            return True
 
         keep([alerts[AWAY, ""]])
         self._deliver(alerts, speech, may_send=lambda: True, write=keep)
@@ -297,14 +302,19 @@ class Watcher:
             store.close()
 
 
-def watch(watcher: Watcher, stop: threading.Event) -> None:
-    """Look each minute until it is told to stop."""
+def watch(watcher: Watcher, stops: Callable[[float], bool]) -> None:
+    """Look each minute until it is told to stop.
+
+    Args:
+        watcher: that looks.
+        stops: waits for so many seconds at most, and returns whether it is told to stop.
+    """
     try:
-        while not stop.is_set():
+        while True:
             watcher.look()
-            waited = 0.0
-            while waited < LOOK_SECONDS and not stop.wait(KEEP_SECONDS):
-                waited += KEEP_SECONDS
+            for _ in range(round(LOOK_SECONDS / KEEP_SECONDS)):
+                if stops(KEEP_SECONDS):
+                    return
                 watcher.keep()
     finally:
         watcher.close()
