@@ -15,10 +15,10 @@ from fences import fences
 
 
 def write_files(page: Path, folder: Path) -> None:
-    """Write the page's settings file and handlers, by the names that it tells."""
+    """Write the page's first settings file and handlers, by the names that it tells."""
     lines = page.read_text("utf-8").splitlines()
     for language in ("toml", "python"):
-        [fence] = [one for one in fences(page) if one.language == language]
+        fence = next(one for one in fences(page) if one.language == language)
         named = re.findall(r"`(\w+\.\w+)`", "\n".join(lines[: fence.at - 2]))
         (folder / named[-1]).write_text(fence.text)
 

@@ -51,6 +51,7 @@ NOT_RUN: Final = {
     "docker exec": "there is no container here",
     "wpbridge work": "it runs until it is stopped",
     "wpbridge serve": "it runs until it is stopped",
+    "wpbridge exporter": "it runs until it is stopped",
     "wpbridge probe": "it needs a daemon",
     "wpbridge watch": "it runs until it is stopped, or its exit code says what fires",
     "--nagios": "its exit code says what fires",

@@ -15,6 +15,7 @@ from page_shell import Shell, write_files
 from wpbridge.monitor.endpoint import DEFAULT_LISTEN
 
 PAGE: Final = ROOT / "docs" / "how-to" / "monitor.md"
+WORDPRESS: Final = "--path /var/www/html "
 PROMETHEUS: Final = "127.0.0.1:9090"
 
 
@@ -26,7 +27,7 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path) -> None:
     shell = Shell(folder)
     write_files(PAGE, folder)
     told = [fence.text for fence in fences(PAGE) if fence.language == "sh"]
-    install, make, work, add, look, deploy, server, ask, *_ = told
+    install, make, work, add, look, deploy, server, ask, exporter = told
     assert install == "pip install 'wpbridge[metrics]'"
     shell.run(make)
     with shell.started(work, "--metrics", "127.0.0.1:0") as line:
@@ -49,8 +50,14 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path) -> None:
         ) as running:
             ask = ask.replace(f"http://{PROMETHEUS}", running.url)
             until(lambda: "=> 1 @" in shell.run(ask), ask)
-            for asked in panels(deployment, {"Places"}, site_of(running)):
+            for asked in panels(deployment, {"Tables", "Due", "Places"}, site_of(running)):
                 until(partial(running.query, asked), asked)
+    [cron] = [one.text for one in fences(PAGE) if "--metrics-textfile" in one.text]
+    run = cron.removeprefix("* * * * * ").replace("/var/lib/prometheus/node-exporter/", "")
+    shell.run(run.replace(WORDPRESS, ""))
+    assert "wpbridge_claims_total{" in (folder / "shop.prom").read_text("utf-8")
+    with shell.started(exporter.replace(WORDPRESS, ""), "--listen", "127.0.0.1:0") as line:
+        assert "wpbridge_scrape_success{" in shell.run(f"curl -s {line.split()[-1]}")
 
 
 def counted(text: str) -> dict[str, float]:
