@@ -4,18 +4,26 @@ Endings and starts are counted by the loop, since there are many of them. What i
 by subscribers of its events.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 
-from wpbridge.action import Status
+from wpbridge.action import Action, Status
 from wpbridge.events import ActionRescued, ClaimMade, UpkeepDone
 from wpbridge.executors.base import Report
 from wpbridge.outcome import Booked, Failed
 from wpbridge.runner.in_hand import Ended
 from wpbridge.runner.writing_endings import Written
-from wpbridge.store.base import Ending
 from wpbridge.telling.bus import Bus
-from wpbridge.telling.counting import CLAIM, PURGED, RESCUED, Counter, What, minute_of, reason_of
+from wpbridge.telling.counting import (
+    CLAIM,
+    PURGED,
+    RESCUED,
+    Counter,
+    Tally,
+    What,
+    minute_of,
+    reason_of,
+)
 
 _OUTCOMES = {
     Status.COMPLETE: "complete",
@@ -28,31 +36,38 @@ _OUTCOMES = {
 def count_endings(
     counter: Counter, told: Iterable[tuple[Ended, Written]], *, now: datetime
 ) -> None:
-    """Count endings that stand in the tables now. What was not ours to end is left out."""
-    counter.add_each(_endings(told, minute_of(now)))
+    """Count endings that stand in the tables now. What was not ours to end is left out.
 
-
-def _endings(
-    told: Iterable[tuple[Ended, Written]], minute: int
-) -> Iterator[tuple[What, float | None, float | None]]:
+    It is done for each action, so they are summed up first: one lock and one key for many.
+    """
+    found: dict[tuple[str, str, str, str], Tally] = {}
     for one, done in told:
         ending, report = done.ending, one.report
         if not done.is_settled or (ending.status is Status.PENDING and ending.retry_at is None):
             continue
         outcome = _OUTCOMES.get(ending.status, "retried")
         reason = _reason(done.failed, report) if outcome == "failed" else ""
-        action = ending.action
-        what = What(minute, action.hook, action.group, outcome, "wpbridge", reason)
-        yield what, *_spans(ending, report)
+        key = ending.action.hook, ending.action.group, outcome, reason
+        tally = found.get(key)
+        if tally is None:
+            tally = found[key] = Tally()
+        tally.add(*_spans(ending.action, report))
+    minute = minute_of(now)
+    counter.join(
+        {
+            What(minute, hook, group, outcome, "wpbridge", reason): tally
+            for (hook, group, outcome, reason), tally in found.items()
+        }
+    )
 
 
-def _spans(ending: Ending, report: Report | None) -> tuple[float | None, float | None]:
-    """Return for how many seconds the action ran, and waited before."""
+def _spans(action: Action, report: Report | None) -> tuple[float | None, float | None]:
+    """Return for how many seconds an action ran, and waited before."""
     if report is None:
         return None, None
-    due = ending.action.scheduled_at
-    waited = None if due is None else max(0.0, (report.started_at - due).total_seconds())
-    return max(0.0, (report.ended_at - report.started_at).total_seconds()), waited
+    began, due = report.started_at, action.scheduled_at
+    waited = None if due is None else max(0.0, (began - due).total_seconds())
+    return max(0.0, (report.ended_at - began).total_seconds()), waited
 
 
 def _reason(failed: Failed | None, report: Report | None) -> str:
@@ -67,10 +82,8 @@ def count_booked(counter: Counter, report: Report, status: str, *, now: datetime
     action = report.call.action
     outcome = _OUTCOMES[Status(status)]
     reason = _reason(None, report) if outcome == "failed" else ""
-    due = action.scheduled_at
-    waited = None if due is None else max(0.0, (report.started_at - due).total_seconds())
     what = What(minute_of(now), action.hook, action.group, outcome, "wpbridge", reason)
-    counter.add(what, max(0.0, report.took.total_seconds()), waited)
+    counter.add(what, *_spans(action, report))
 
 
 def count_events(bus: Bus, counter: Counter) -> None:

@@ -126,7 +126,11 @@ class Counter:
 
     def add(self, what: What, took: float | None = None, waited: float | None = None) -> None:
         """Count one thing, with the seconds that it took and waited."""
-        self.add_each([(what, took, waited)])
+        with self._lock:
+            tally = self._new.get(what)
+            if tally is None:
+                tally = self._new[what] = Tally()
+            tally.add(took, waited)
 
     def start(self, group: str, hook: str) -> None:
         """Count an attempt that has begun."""
@@ -134,22 +138,16 @@ class Counter:
         with self._lock:
             self._starts[pair] = self._starts.get(pair, 0) + 1
 
-    def add_each(self, told: Iterable[tuple[What, float | None, float | None]]) -> None:
-        """Count many things, each as :meth:`add` does."""
+    def join(self, tallies: Tallies) -> None:
+        """Add what somebody has counted by himself."""
         with self._lock:
-            new = self._new
-            for what, took, waited in told:
-                tally = new.get(what)
-                if tally is None:
-                    tally = new[what] = Tally()
-                tally.add(took, waited)
+            _join(self._new, tallies)
 
     def add_many(self, what: What, times: int) -> None:
         """Count the same thing so many times."""
         tally = Tally()
         tally.actions = times
-        with self._lock:
-            _join(self._new, {what: tally})
+        self.join({what: tally})
 
     def add_all(self, tallies: Tallies, *, reader: str) -> None:
         """Count for one reader alone what the other has already, such as PHP's endings."""
