@@ -16,14 +16,16 @@ from sqlalchemy.pool import NullPool
 from gateway import serving
 from receiver import Receiver
 from reported import Runs
-from rows import change, query
+from rows import change, column, query
 from sinks import Collector, collecting
 from wpbridge import Context, Queue, Retry
 from wpbridge.executors.webhook import webhook_handler
 from wpbridge.queue.enqueue import Enqueue
+from wpbridge.runner import action_events
 from wpbridge.site.rules import RetryRule, Webhook
 from wpbridge.store.rows import traces
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.telling import bus
 
 if TYPE_CHECKING:
     from wpbridge.executors.handlers import Handler
@@ -252,3 +254,16 @@ def test_a_handler_that_asks_to_run_again_has_not_failed(
     run({"again": again})
     [ran] = collector.spans("run again")
     assert (ran.attributes["wpbridge.outcome"], ran.is_error) == ("retried", False)
+
+
+def test_without_listeners_no_event_is_made_for_them(
+    store: RunnerStore, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    for name in ("settled", "started"):
+        monkeypatch.setattr(action_events, name, lambda *given: made.append(given))
+    monkeypatch.setattr(bus.Bus, "write_to", lambda *_: None)
+    Queue(store.parts, close_store=False).enqueue_async("h")
+    Runs(store, dsn)({"h": lambda: None})
+    assert column(store, "status", 1) == "complete"
+    assert made == []
