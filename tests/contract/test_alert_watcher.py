@@ -1,6 +1,6 @@
 """The watcher tells each change of an alert once, whatever dies, and one watcher does."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -18,7 +18,7 @@ from wpbridge.monitor.watching import STANDBY, Plan, Watcher
 from wpbridge.site.alert_kinds import QuietHours
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.rows.alerts import Alert
+from wpbridge.store.rows.alerts import Alert, Alerts
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.upkeep.duties import Duties
 
@@ -87,6 +87,10 @@ class World:
             self.clock.at += MINUTE
             watcher.look()
 
+    def close(self) -> None:
+        while self.opened:
+            self.opened.pop().close()
+
     @property
     def got(self) -> list[str]:
         return self.sinks[0].got
@@ -103,8 +107,7 @@ class World:
 def world(store: RunnerStore, dsn: str, clock: FakeClock) -> Iterator[World]:
     it = World(dsn, clock, [Sink()])
     yield it
-    for one in it.opened:
-        one.close()
+    it.close()
 
 
 FIRING, RESOLVED = "FIRING: RecurringStopped", "RESOLVED: RecurringStopped"
@@ -409,3 +412,60 @@ def test_what_was_sent_is_not_written_over_what_another_watcher_has_written(
     world.look(first)
     world.look(second)
     assert (world.got, world.rows()) == ([FIRING, RESOLVED, FIRING], [])
+
+
+DAY = [WELL] + ([STOPPED] * 8 + [WELL] * 2) * 2
+"""What the queue is like, minute by minute: it fires twice, and is over twice."""
+
+
+def test_a_kill_at_any_step_repeats_one_message_at_most_and_loses_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, dies_at = 0, 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == dies_at:
+            raise Killed
+
+    def stepping(call: Callable[..., object], *args: object) -> object:
+        step()
+        found = call(*args)
+        step()
+        return found
+
+    write, send = Alerts.write, Sink.send
+
+    def writing(it: Alerts, alerts: Iterable[Alert], over: Iterable[tuple[str, str]] = ()) -> None:
+        kept, gone = list(alerts), list(over)
+        if kept or gone:
+            stepping(write, it, kept, gone)
+
+    monkeypatch.setattr(Alerts, "write", writing)
+    monkeypatch.setattr(Sink, "send", lambda *given: stepping(send, *given))
+
+    def live() -> list[str]:
+        world.got.clear()
+        watcher = world.watcher()
+        for world.readings in DAY:
+            try:
+                world.look(watcher)
+            except Killed:
+                world.lapse()
+                watcher = world.watcher("b")
+                watcher.look()
+        watcher.close()
+        assert world.rows() == []
+        world.close()
+        return list(world.got)
+
+    wanted = [FIRING, RESOLVED] * 2
+    assert live() == wanted
+    last = steps
+    assert last >= 24
+    for dies_at in range(1, last + 1):
+        steps = 0
+        told = live()
+        once = [one for at, one in enumerate(told) if not at or one != told[at - 1]]
+        assert (once, len(told) <= len(wanted) + 1) == (wanted, True), (dies_at, told)

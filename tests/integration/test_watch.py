@@ -1,6 +1,7 @@
 """`wpbridge watch` and `check --nagios` as their operators have them, with apprise and a sink."""
 
 import json
+import re
 import signal
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -10,6 +11,7 @@ import pytest
 
 import warm
 from cli_helpers import COMMAND, Site, clean_env
+from conftest import ROOT
 from daemons import until
 from receiver import Receiver
 from rows import change
@@ -43,7 +45,7 @@ FIRING, RESOLVED = "FIRING: FailRatio (mail)", "RESOLVED: FailRatio (mail)"
 
 
 def test_once_tells_by_its_exit_code_whether_something_fires(lite: Site) -> None:
-    assert lite("watch", "--once").code == 0
+    assert lite.ok("watch", "--once") == ""
     failing(lite)
     done = lite("watch", "--once")
     assert (done.code, done.err) == (1, "")
@@ -222,3 +224,11 @@ def test_whatever_goes_wrong_is_unknown_in_one_line(lite: Site, arguments: tuple
 
 def test_thresholds_without_the_plugins_line_are_refused(lite: Site) -> None:
     assert lite("check", "--warning", "due=1").code == 2
+
+
+def test_the_addresses_on_the_page_are_such(lite: Site) -> None:
+    page = (ROOT / "docs" / "how-to" / "alert.md").read_text("utf-8")
+    [told, *rules] = re.findall(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (lite.folder / "wpbridge.toml").write_text(told + "".join(rules))
+    done = lite("watch", "--dry-run")
+    assert (done.code, done.err) == (0, "")

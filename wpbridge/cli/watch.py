@@ -102,8 +102,6 @@ def _test(settings: Settings) -> None:
 def _print(seen: Look) -> None:
     for one in seen.firing:
         print_line(f"{title(one.rule, one.of)}: {summary(one)} {one.rule.advice}")
-    if not seen.firing:
-        print_line("nothing fires")
 
 
 def _print_messages(seen: Look) -> None:
