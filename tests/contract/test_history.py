@@ -9,9 +9,10 @@ import pytest
 
 from clocks import FakeClock
 from factories import NOW, insert, make_new
+from heard import heard
 from rows import change, query
 from wpbridge import Cancel, Retry
-from wpbridge.errors import Contention
+from wpbridge.errors import Contention, StoreError
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.runner.identity import identity
@@ -21,6 +22,7 @@ from wpbridge.store.database.connection import Connection
 from wpbridge.store.rows.stats import Count
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.counting import Counter, Numbers, What, minute_of, numbers_of
+from wpbridge.telling.metrics import MOST_PAIRS
 from wpbridge.upkeep.history import DUE, EVERY_SECONDS, History
 
 LOGS = "wp_actionscheduler_logs"
@@ -236,3 +238,35 @@ def test_how_much_is_due_is_noted_at_each_turn(store: RunnerStore) -> None:
     [sample] = [one for one in kept(store) if one.outcome == DUE]
     assert (sample.hook, sample.actions) == ("", 4)
     assert (sample.duration_seconds, sample.wait_seconds) == (2, 180)
+
+
+def test_a_history_that_cannot_be_kept_stops_no_run_and_is_told_of_once(
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_counts: object) -> None:
+        raise StoreError("no right")
+
+    clock, counter = FakeClock(), Counter()
+    history = History(store.parts, clock, counter, holder="a", has_duty=True)
+    monkeypatch.setattr(store.parts.stats, "add", fail)
+    for _ in range(3):
+        counter.add(What(minute_of(NOW), "h", "", "complete"))
+        clock.at += timedelta(seconds=EVERY_SECONDS)
+        history.step()
+    history.leave()
+    assert [line for line in heard(caplog) if "history" in line] == [
+        'history.not_kept reason="no right"'
+    ]
+
+
+def test_ten_thousand_hooks_make_two_hundred_rows_and_lose_no_ending(store: RunnerStore) -> None:
+    counter = Counter()
+    history = History(store.parts, FakeClock(), counter, holder="a", has_duty=False)
+    for number in range(10_000):
+        for _ in range(1 + (number < 10)):
+            counter.add(What(minute_of(NOW), f"hook{number}", "g", "complete"), 1, 1)
+    history.leave()
+    told = kept(store)
+    assert len(told) == MOST_PAIRS + 1
+    assert sum(one.actions for one in told) == 10_010
+    assert {f"hook{number}" for number in range(10)} < {one.hook for one in told}

@@ -79,6 +79,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "handler.late": Kind(_HANDLER, _WARNING, ("action_id", "hook", "limit_seconds")),
     "handler.task_raised": Kind(_HANDLER, _WARNING, ("error_type",)),
     "heartbeat.failed": Kind(_DAEMON, _WARNING, ("file", "error")),
+    "history.not_kept": Kind(_UPKEEP, _WARNING, ("reason",)),
     "metrics.broken": Kind(_METRICS, _ERROR),
     "metrics.textfile_failed": Kind(_METRICS, _WARNING, ("file", "error")),
     "metrics.textfile_replaced": Kind(_METRICS, _WARNING, ("file",)),

@@ -4,12 +4,14 @@ See docs/explain/measuring.md. What this runner counts it adds by itself. The re
 one runner of the site has at a time.
 """
 
+import contextlib
+from collections import Counter as Multiset
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 from wpbridge.clock import Clock
-from wpbridge.errors import Contention, StoreError
+from wpbridge.errors import Contention, StoreError, StoreUnavailable
 from wpbridge.runner.upkeep_turns import UpkeepReport
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.counting import CAP
@@ -26,6 +28,8 @@ from wpbridge.telling.counting import (
     What,
     minute_of,
 )
+from wpbridge.telling.log import tell
+from wpbridge.telling.metrics import MOST_PAIRS, OTHER
 
 EVERY_SECONDS: Final = 10.0
 """How often a runner adds what it has counted: a crash loses no more."""
@@ -59,16 +63,17 @@ class History:
         self._holder = holder
         self._may_have_duty = has_duty
         self._write_at = clock.monotonic() + EVERY_SECONDS
+        self._has_told = False
 
     def step(self) -> UpkeepReport:
         """Add what was counted, and do the duty, if it is time."""
         if self._clock.monotonic() >= self._write_at:
             self._write_at = self._clock.monotonic() + EVERY_SECONDS
             self._write()
-        try:
-            has_more = self._may_have_duty and self._do_duty()
-        except Contention:
-            return UpkeepReport()
+        has_more = False
+        if self._may_have_duty:
+            with self._forgiving():
+                has_more = self._do_duty()
         return UpkeepReport(has_more=has_more)
 
     def leave(self) -> None:
@@ -76,17 +81,34 @@ class History:
         self._write()
 
     def _write(self) -> None:
-        """Add what was counted. What cannot be written is kept for the next time."""
-        tallies = self._take()
-        kept = {what: tally for what, tally in tallies.items() if what.outcome in _KEPT}
+        """Add what was counted. What cannot be written just now is kept for the next time."""
+        kept = bounded(self._take())
         if not kept:
             return
-        try:
-            self._store.stats.add(self._counts(kept))
-        except StoreError as error:
-            self._counter.give_back("history", kept)
-            if not isinstance(error, Contention):
+        with self._forgiving():
+            try:
+                self._store.stats.add(self._counts(kept))
+            except (Contention, StoreUnavailable):
+                self._counter.give_back("history", kept)
                 raise
+
+    @contextlib.contextmanager
+    def _forgiving(self) -> Iterator[None]:
+        """Let the runner go on when the history cannot be kept: that stops no action.
+
+        A database that is away stops it anyway.
+        """
+        try:
+            yield
+        except StoreUnavailable:
+            raise
+        except Contention:
+            # Others hold the rows: next time they will be there.
+            pass
+        except StoreError as error:
+            if not self._has_told:
+                self._has_told = True
+                tell("history.not_kept", reason=str(error))
 
     def _counts(self, tallies: Tallies) -> Iterator[Count]:
         groups = {what.group for what in tallies}
@@ -100,11 +122,16 @@ class History:
         if not (store.stats.is_kept() and duties.take(DUTY, self._holder)):
             return False
         sample = self._sample()
-        looked = store.php_endings.count(lambda endings: [sample, *_of_php(endings)])
+        looked = store.php_endings.count(lambda endings: [sample, *self._of_php(endings)])
         self._counter.add_all(_tallies(looked.endings), reader="metrics")
         wait = 0 if looked.has_more else SAMPLE_SECONDS
         duties.give_back(DUTY, self._holder, after_seconds=wait)
         return looked.has_more
+
+    def _of_php(self, endings: Sequence[PhpEnding]) -> Iterator[Count]:
+        ids = {one.group: one.group_id for one in endings}
+        for what, tally in bounded(_tallies(endings)).items():
+            yield _count(what, tally, ids.get(what.group, 0))
 
     def _sample(self) -> Count:
         now, store = self._clock.now(), self._store
@@ -120,6 +147,27 @@ class History:
             duration_seconds=1.0,
             wait_seconds=(now - oldest.at).total_seconds() if oldest else 0.0,
         )
+
+
+def bounded(tallies: Tallies) -> Tallies:
+    """Return what the history keeps of these, with so many pairs of hook and group and no more.
+
+    The pairs that ended most often are told apart. The rest is one pair: a site with ten thousand
+    hooks would have ten thousand rows a minute.
+    """
+    kept = {what: tally for what, tally in tallies.items() if what.outcome in _KEPT}
+    often: Multiset[tuple[str, str]] = Multiset()
+    for what, tally in kept.items():
+        often[what.hook, what.group] += tally.actions
+    if len(often) <= MOST_PAIRS:
+        return kept
+    first = {pair for pair, _ in often.most_common(MOST_PAIRS)}
+    found: Tallies = {}
+    for what, tally in kept.items():
+        is_told = (what.hook, what.group) in first or what.outcome not in ENDINGS
+        place = what if is_told else what._replace(hook=OTHER, group="")
+        found.setdefault(place, Tally()).join(tally)
+    return found
 
 
 def _count(what: What, tally: Tally, group_id: int) -> Count:
@@ -145,9 +193,3 @@ def _tallies(endings: Sequence[PhpEnding]) -> Tallies:
         what = What(minute, one.hook, one.group, one.outcome, "php", one.reason)
         found.setdefault(what, Tally()).add(one.took_seconds, one.waited_seconds)
     return found
-
-
-def _of_php(endings: Sequence[PhpEnding]) -> Iterator[Count]:
-    ids = {one.group: one.group_id for one in endings}
-    for what, tally in _tallies(endings).items():
-        yield _count(what, tally, ids[what.group])
