@@ -16,8 +16,10 @@ from rows import change, query, set_status
 from wpbridge import Queue
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
+from wpbridge.errors import StoreUnavailable
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
+from wpbridge.monitor import gauges
 from wpbridge.queue.jobs import new_uuid
 from wpbridge.runner import catch_up
 from wpbridge.runner.identity import identity
@@ -415,8 +417,45 @@ def test_operators_list_and_change_actions(gateway: Gateway, store: RunnerStore)
     assert gateway.ask("GET", f"/v1/jobs/{jobs[1]['job']}").json()["status"] == "pending"
     for path in ("/v1/actions/0", "/v1/actions/x", "/v1/actions/99999999999999999999"):
         assert problem(gateway.ask("GET", path))[:2] == (404, "not-found")
-    assert gateway.ask("GET", "/v1/scale").json() == {"value": 3}
+    for of in ("", "?of=due"):
+        told = gateway.ask("GET", f"/v1/scale{of}")
+        # A scaler may leave its connections open.
+        assert (told.json(), told.headers["Connection"]) == ({"value": 3}, "close")
+    assert problem(gateway.ask("GET", "/v1/scale?of=pods"))[:2] == (422, "invalid")
     assert gateway.ask("GET", "/v1/stats?by=hook").json()["by"] == "hook"
+
+
+def test_a_scaler_asks_how_many_workers_are_advised(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables are read for all who ask together."""
+    asked: list[str] = []
+
+    def measure(*told: Any, **more: Any) -> gauges.Measured:
+        asked.append("once")
+        return real(*told, **more)
+
+    real = gauges.measure
+    monkeypatch.setattr(gauges, "measure", measure)
+    gateway.add("h")
+    for _ in range(20):
+        told = gateway.ask("GET", "/v1/scale?of=workers")
+        assert (told.json(), told.headers["Connection"]) == ({"value": 1}, "close")
+    assert 1 <= len(asked) < 20
+
+
+def test_a_scaler_hears_that_nobody_knows(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It then keeps what it has, which a number would not let it."""
+
+    def measure(*_told: Any, **_more: Any) -> gauges.Measured:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(gauges, "measure", measure)
+    told = gateway.ask("GET", "/v1/scale?of=workers")
+    assert problem(told)[:2] == (503, "unavailable")
+    assert int(told.headers["Retry-After"]) >= 1
 
 
 def test_operators_ask_what_ended_since_a_date(gateway: Gateway, store: RunnerStore) -> None:

@@ -1,5 +1,6 @@
 """Answer operators: list, show, explain and change actions, pauses and counts."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -275,9 +276,19 @@ def _thing(which: dict[str, Any]) -> str:
 
 
 async def scale(call: Call) -> Response:
-    """Say how many actions are due, as a scaler asks."""
-    due = await call.parts.readers.ask(lambda q: q.due(MOST_DUE))
-    return json_answer({"value": due})
+    """Say how many actions are due, or how many workers are advised, as a scaler asks.
+
+    The connection ends with the answer: KEDA opens one for each of its triggers, and lets them lie.
+    """
+    if call.query.get("of") == "workers":
+        advice = await asyncio.to_thread(call.parts.metrics.advice)
+        if advice is None:
+            why = "the tables could not be read lately: nobody knows how many workers are needed"
+            raise Problem("unavailable", why, retry_after_seconds=15.0)
+        value = advice.workers_advised
+    else:
+        value = await call.parts.readers.ask(lambda q: q.due(MOST_DUE))
+    return json_answer({"value": value}, 200, {"Connection": "close"})
 
 
 def _id(call: Call) -> ActionId:

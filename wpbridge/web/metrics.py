@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from wpbridge.daemon.measured import Measured
+from wpbridge.monitor.advice import Advice
 from wpbridge.monitor.exposing import needed
 from wpbridge.monitor.gauges import CachedGauges
 from wpbridge.telling.counting import Numbers
@@ -41,16 +42,26 @@ class Metrics:
             ConfigError: prometheus-client is not installed.
         """
         exposition = needed()
+        gauges = self._begun()
+        numbers = Numbers()
+        if self._counted is not None:
+            numbers.join(self.numbers())
+        numbers.join(gauges.numbers())
+        told: bytes = exposition.text_of(numbers, site=self._site)
+        return told
+
+    def advice(self) -> Advice | None:
+        """Return what was last advised; None if the tables cannot be read. It may wait once."""
+        measured = self._begun().latest()
+        return None if measured is None else measured.advice
+
+    def _begun(self) -> CachedGauges:
+        """Return what reads the tables; the first one waits for its first reading."""
         with self._lock:
             if self._gauges is None:
                 self._gauges = self._open()
                 self._gauges.wait(FIRST_SECONDS)
-        numbers = Numbers()
-        if self._counted is not None:
-            numbers.join(self.numbers())
-        numbers.join(self._gauges.numbers())
-        told: bytes = exposition.text_of(numbers, site=self._site)
-        return told
+            return self._gauges
 
     def numbers(self) -> Numbers:
         """Return what this process has counted since its start."""

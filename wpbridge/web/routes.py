@@ -176,8 +176,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET",
         path="/v1/scale",
         answer=actions.scale,
-        summary="How many actions are due, up to 100,000: for KEDA's metrics-api scaler.",
+        summary="How many actions are due, up to 100,000, or with `of=workers` how many workers are"
+        " advised: for KEDA's metrics-api scaler.",
         rights=("read", "operate"),
+        query={"of": {"enum": ["due", "workers"], "default": "due"}},
+        problems=("unavailable",),
         statuses={200: {"type": "object", "properties": {"value": {"type": "integer"}}}},
     ),
     Route(
