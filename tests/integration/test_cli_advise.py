@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from cli_helpers import Site, is_one_line
 from factories import insert, make_new
+from remembered import remember
 from rows import change
 from wpbridge.clock import SystemClock
-from wpbridge.store.rows.stats import Count, bucketed
-from wpbridge.telling.metrics import DURATION_BOUNDS
 
 FIELDS = [
     "workers_now",
@@ -34,32 +33,6 @@ def now() -> datetime:
 def due(site: Site, now: datetime, count: int, hook: str = "mail", group: str = "") -> None:
     for _ in range(count):
         insert(site.store, make_new(hook, now=now, due_in=-30.0, group=group), now=now)
-
-
-def lately(
-    site: Site, now: datetime, *, a_minute: int, seconds: float, due: int = 0, claim: float = 0.001
-) -> None:
-    """Let so many actions have ended in each of the last six minutes, and so many be due."""
-    site.store.parts.own.ensure(site.store.parts.names.stats)
-    minute = now.replace(second=0, microsecond=0)
-    for ago in range(1, 7):
-        begin = minute - timedelta(minutes=ago)
-        took, claimed = (bucketed(value, DURATION_BOUNDS) for value in (seconds, claim))
-        common: dict[str, Any] = {"begin": begin, "group_id": 0}
-        site.store.parts.stats.add(
-            [
-                Count(**common, hook="", outcome="due", actions=due, duration_seconds=1.0),
-                Count(
-                    **common,
-                    hook="mail",
-                    outcome="complete",
-                    actions=a_minute,
-                    duration_seconds=a_minute * seconds,
-                    durations=tuple(n * a_minute for n in took),
-                ),
-                Count(**common, hook="", outcome="claim", actions=9, durations=claimed),
-            ]
-        )
 
 
 def runner(site: Site, places: int) -> None:
@@ -89,7 +62,7 @@ def test_of_a_queue_that_nobody_ever_ran_nothing_is_known(site: Site) -> None:
 def test_a_number_follows_from_the_tables_alone(site: Site, now: datetime) -> None:
     runner(site, 4)
     due(site, now, 21)
-    lately(site, now, a_minute=60, seconds=2.0, due=21)
+    remember(site.store, now, a_minute=60, seconds=2.0, due=21)
     told = advised(site)
     assert told["arrivals_per_second"] == pytest.approx(1.0)
     assert told["service_seconds"] == pytest.approx(2.0)
@@ -126,7 +99,7 @@ def test_paused_work_is_named(site: Site, now: datetime, how: tuple[str, ...]) -
     runner(site, 4)
     due(site, now, 9, group="eu")
     due(site, now, 1, "sync")
-    lately(site, now, a_minute=6, seconds=1.0, due=10)
+    remember(site.store, now, a_minute=6, seconds=1.0, due=10)
     site.ok("pause", *how)
     for told in (advised(site), of_status(site)):
         assert told["obstacle"] == "paused", told
@@ -137,7 +110,7 @@ def test_paused_work_is_named(site: Site, now: datetime, how: tuple[str, ...]) -
 def test_limited_work_is_named(site: Site, now: datetime) -> None:
     runner(site, 4)
     due(site, now, 9)
-    lately(site, now, a_minute=6, seconds=1.0, due=9)
+    remember(site.store, now, a_minute=6, seconds=1.0, due=9)
     change(
         site.store,
         "UPDATE wp_actionscheduler_actions SET status = 'in-progress', claim_id = 5,"
@@ -153,7 +126,7 @@ def test_limited_work_is_named(site: Site, now: datetime) -> None:
 def test_slow_claims_are_the_database(site: Site, now: datetime) -> None:
     runner(site, 4)
     due(site, now, 9)
-    lately(site, now, a_minute=6, seconds=0.01, due=9, claim=0.9)
+    remember(site.store, now, a_minute=6, seconds=0.01, due=9, claim=0.9)
     for told in (advised(site), of_status(site)):
         assert told["obstacle"].startswith("the database is the limit: claims p99 "), told
 
@@ -169,7 +142,7 @@ def test_held_hooks_are_not_due(site: Site, now: datetime) -> None:
 def test_idle_places_are_named_with_a_hook_that_waits(site: Site, now: datetime) -> None:
     runner(site, 4)
     due(site, now, 9, "nobodys")
-    lately(site, now, a_minute=1, seconds=0.1, due=9)
+    remember(site.store, now, a_minute=1, seconds=0.1, due=9)
     for told in (advised(site), of_status(site)):
         assert told["obstacle"] == "places are idle", told
         assert "such as nobodys" in told["reason"]

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,9 @@ import pytest
 from cli_helpers import Site
 from daemons import HANDLERS, Daemon, processes, until
 from factories import make_new
+from remembered import remember
 from rows import query
 from wpbridge.clock import SystemClock
-from wpbridge.store.rows.stats import Count, bucketed
-from wpbridge.store.running.runner_store import RunnerStore
-from wpbridge.telling.metrics import DURATION_BOUNDS
 
 BACKLOG = 30
 
@@ -43,24 +40,6 @@ def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
     until(lambda: not processes(folder), "the end of all processes")
 
 
-def remember(store: RunnerStore) -> None:
-    """Let one action have ended in each of the last minutes, after five seconds."""
-    store.parts.own.ensure(store.parts.names.stats)
-    minute = SystemClock().now().replace(second=0, microsecond=0)
-    for ago in range(1, 7):
-        begin = minute - timedelta(minutes=ago)
-        sample = Count(begin=begin, hook="", group_id=0, outcome="due", actions=0)
-        ended = Count(
-            begin=begin,
-            hook="slow",
-            group_id=0,
-            outcome="complete",
-            duration_seconds=5.0,
-            durations=bucketed(5.0, DURATION_BOUNDS),
-        )
-        store.parts.stats.add([sample, ended])
-
-
 @pytest.mark.parametrize(
     ("processes_", "concurrency", "workers"), [("1..3", "1", 3), ("1", "1..3", 1)]
 )
@@ -73,8 +52,8 @@ def test_it_grows_with_a_backlog_and_shrinks_after_it_and_loses_nothing(
     workers: int,
 ) -> None:
     store = lite.store
-    remember(store)
     now = SystemClock().now()
+    remember(store, now, hook="slow", a_minute=1, seconds=5.0)
     actions = [make_new("slow", args=(number,), now=now) for number in range(BACKLOG)]
     ids = list(store.insert(actions, now=now))
 
