@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -117,7 +118,8 @@ def test_counts_stop_at_the_cap_and_groups_at_the_oldest(
 ) -> None:
     for module in (gauges, under_test):
         monkeypatch.setattr(module, "CAP", 3)
-    monkeypatch.setattr(gauges, "SCANNED", 2)
+    pairs = store.parts.due_pairs
+    monkeypatch.setattr(pairs, "due", partial(pairs.due, most=2))
     old, new = make_new(group="old", due_in=-100), make_new(group="new", due_in=-90)
     insert(store, *[new] * 5, old, old)
     told = reading(store)

@@ -53,11 +53,13 @@ def advise(ctx: click.Context, **flags: Any) -> None:
 
 def _advice(settings: Settings) -> Advice:
     with closing(open_site(resolve(settings, os.environ))) as store:
+        readings = read(store, SystemClock().now())
         return advice_of(
             store,
-            read(store, SystemClock().now()),
+            readings,
             target_wait=settings.advise_target_wait,
             limits=settings.limits,
+            pairs=readings.due_pairs,
         )
 
 

@@ -10,6 +10,7 @@ from wpbridge.monitor.due_parts import parts_of
 from wpbridge.monitor.history import History, history_of
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.due import SCANNED
+from wpbridge.store.reading.due_pairs import Pair
 
 if TYPE_CHECKING:
     from wpbridge.site.rules import Limit
@@ -28,6 +29,7 @@ def advice_of(
     limits: Sequence["Limit"] = (),
     held: Collection[str] | None = None,
     history: History | None = None,
+    pairs: Sequence[Pair] | None = None,
     most: int = SCANNED,
 ) -> Advice:
     """Return what is advised for a site's queue.
@@ -39,13 +41,14 @@ def advice_of(
         limits: the rules of the settings.
         held: the hooks that are held; None to ask for them.
         history: what :func:`lately` has found; None to ask for it.
-        most: so many of the oldest due actions are sorted by what holds them.
+        pairs: the oldest due actions by hook and group; None to ask for them.
+        most: so many of the oldest due actions are asked for then.
     """
     seconds = target_wait.total_seconds()
     parts = None
     if readings.due:
         parts = parts_of(
-            store.due_pairs.due(readings.at, most=most),
+            store.due_pairs.due(readings.at, most=most) if pairs is None else pairs,
             store.due_pairs.running() if limits else (),
             pauses=readings.pauses,
             limits=limits,

@@ -112,7 +112,7 @@ class Server:
         self._wanted = None if token is None else f"Bearer {token}".encode()
         self._last: tuple[float, bytes] | None = None
         """The last text, and when it was written."""
-        self._open: dict[asyncio.Task[None], socket.socket] = {}
+        self._open: list[asyncio.Task[None]] = []
         """The connections, the oldest first."""
         self._loop = asyncio.new_event_loop()
         self._over = asyncio.Event()
@@ -130,32 +130,39 @@ class Server:
         self._sock.settimeout(0)
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._serve())
-        for sock in (self._sock, *self._open.values()):
-            sock.close()
+        self._sock.close()
 
     async def _serve(self) -> None:
-        taking = self._loop.create_task(self._take_connections())
+        self._listen()
         await self._over.wait()
-        taking.cancel()
+        self._loop.remove_reader(self._sock)
 
-    async def _take_connections(self) -> None:
-        while True:
-            try:
-                sock, _ = await self._loop.sock_accept(self._sock)
-            except OSError:
-                # The process has no descriptor left, say.
-                await asyncio.sleep(1)
-                continue
-            if len(self._open) >= MOST_CONNECTIONS:
-                oldest = next(iter(self._open))
-                oldest.cancel()
-                await asyncio.wait([oldest])
-            task = self._loop.create_task(self._answer(sock))
-            self._open[task] = sock
-            task.add_done_callback(self._end)
+    def _listen(self) -> None:
+        if not self._over.is_set():
+            self._loop.add_reader(self._sock, self._take)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
-        self._open.pop(task).close()
+    def _take(self) -> None:
+        """Take one connection. With too many, the oldest is closed."""
+        try:
+            sock, _ = self._sock.accept()
+        except BlockingIOError:
+            return
+        except OSError:
+            # The process has no descriptor left, say.
+            self._loop.remove_reader(self._sock)
+            self._loop.call_later(1, self._listen)
+            return
+        sock.settimeout(0)
+        if len(self._open) >= MOST_CONNECTIONS:
+            self._open.pop(0).cancel()
+        task = self._loop.create_task(self._answer(sock))
+        self._open.append(task)
+        task.add_done_callback(lambda task: self._end(task, sock))
+
+    def _end(self, task: asyncio.Task[None], sock: socket.socket) -> None:
+        with suppress(ValueError):
+            self._open.remove(task)
+        sock.close()
 
     async def _answer(self, sock: socket.socket) -> None:
         # A client that has gone, or was too slow, is let go.

@@ -53,6 +53,7 @@ def measure(store: OpenStore, now: datetime, settings: Settings) -> Measured:
         target_wait=settings.advise_target_wait,
         limits=settings.limits,
         history=history,
+        pairs=readings.due_pairs,
     )
     return Measured(readings, history, advice)
 

@@ -40,6 +40,7 @@ def facts_of(store: OpenStore, now: datetime, settings: Settings) -> Facts:
             readings,
             target_wait=settings.advise_target_wait,
             limits=settings.limits,
+            pairs=readings.due_pairs,
         ),
         growth=growth_of(store.sizes.since(now - WEEK)),
     )

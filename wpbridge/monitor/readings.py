@@ -1,7 +1,7 @@
 """What the tables show at one moment: the gauges that metrics, alerts and the dashboard share."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from wpbridge.clock import Clock
@@ -11,6 +11,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.liveness import is_dead
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.counting import CAP
+from wpbridge.store.reading.due_pairs import Pair
 from wpbridge.store.records import Pause
 from wpbridge.store.running.ownership import runners
 from wpbridge.store.running.places import places
@@ -51,6 +52,9 @@ class Readings:
     places: int
     """Actions that all runners of wpbridge together can run at once."""
 
+    due_pairs: Sequence[Pair] | None = None
+    """The oldest due actions by hook and group, the held ones too; None where nobody looked."""
+
     @property
     def oldest_due(self) -> float:
         """Return for how many seconds the oldest due action has been due; 0 where none is."""
@@ -64,8 +68,9 @@ def read(store: OpenStore, now: datetime) -> Readings:
         StoreError: they cannot be asked.
     """
     begin = time.perf_counter()
-    gauges = store.gauges
-    due, groups = gauges.due(now), gauges.due_groups(now)
+    gauges, held = store.gauges, store.held.hooks()
+    due, pairs = gauges.due(now, held), store.due_pairs.due(now)
+    groups = _groups(pair for pair in pairs if pair.hook not in held)
     started = gauges.longest_start()
     sizes = gauges.sizes()
     last_run, place_count = _of_runners(store, now)
@@ -75,10 +80,11 @@ def read(store: OpenStore, now: datetime) -> Readings:
         counts=store.counting.statuses(cap=CAP),
         due=due.due,
         past_due=due.past_due,
-        due_by_group={slug: group.actions for slug, group in groups.items()},
+        due_by_group={slug: count for slug, (count, _) in groups.items()},
         oldest_due_seconds={
-            slug: _seconds(group.oldest, now) for slug, group in groups.items() if group.oldest
+            slug: _seconds(oldest, now) for slug, (_, oldest) in groups.items() if oldest
         },
+        due_pairs=pairs,
         claims=gauges.claims(),
         running=gauges.running(),
         running_longest_seconds=_seconds(started, now) if started else 0.0,
@@ -90,6 +96,16 @@ def read(store: OpenStore, now: datetime) -> Readings:
         places=place_count,
         took_seconds=time.perf_counter() - begin,
     )
+
+
+def _groups(pairs: Iterable[Pair]) -> dict[str, tuple[int, datetime | None]]:
+    """Return by group's slug how many actions are due, and the earliest date of these."""
+    found: dict[str, tuple[int, datetime | None]] = {}
+    for pair in pairs:
+        count, oldest = found.get(pair.group, (0, None))
+        dates = [at for at in (oldest, pair.oldest) if at is not None]
+        found[pair.group] = count + pair.actions, min(dates, default=None)
+    return found
 
 
 def _of_runners(store: OpenStore, now: datetime) -> tuple[Mapping[str, datetime], int]:

@@ -83,7 +83,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "known": ("reading.known_names", "Known", ("tables",)),
     "failed": ("reading.failed", "Failed", ("tables", "conditions", "reading", "edits")),
-    "gauges": ("reading.gauges", "Gauges", ("tables", "groups", "due", "held")),
+    "gauges": ("reading.gauges", "Gauges", ("tables", "due")),
     "stopped_chains": ("reading.stopped_chains", "StoppedChains", ("tables",)),
     "keys": ("rows.idempotency", "IdempotencyKeys", ("tables",)),
     "adding": (

@@ -6,10 +6,10 @@ Both are bounded: of what is due the oldest rows count, and few rows of a queue 
 from datetime import datetime
 from typing import Final
 
-from wpbridge.clock import to_text
+from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.dataclass import dataclass
 from wpbridge.store.database.connection import Statement, text
-from wpbridge.store.database.texts import as_bytes
+from wpbridge.store.database.texts import as_bytes, date
 from wpbridge.store.reading.due import DUE, SCANNED
 from wpbridge.store.rows.groups import Groups
 from wpbridge.store.schema.charsets import to_text as from_bytes
@@ -26,6 +26,8 @@ class Pair:
     actions: int
     claimed: int
     """Those of them that belong to a claim."""
+    oldest: datetime | None = None
+    """The earliest date of what is due; None where all have a zero date."""
 
 
 class DuePairs:
@@ -40,18 +42,20 @@ class DuePairs:
         columns = (
             f"SELECT {exact}, group_id, COUNT(*), SUM(CASE WHEN claim_id <> 0 THEN 1 ELSE 0 END)"
         )
+        dated = "MIN(CASE WHEN scheduled_date_gmt > :zero THEN scheduled_date_gmt END)"
         self._due: Final = text(
-            f"{columns} FROM (SELECT hook, group_id, claim_id FROM {table}{index} WHERE {DUE}"
+            f"{columns}, {dated} FROM (SELECT hook, group_id, claim_id, scheduled_date_gmt"
+            f" FROM {table}{index} WHERE {DUE}"
             f" ORDER BY scheduled_date_gmt LIMIT :most) AS firsts GROUP BY {exact}, group_id"
         )
         self._running: Final = text(
-            f"{columns} FROM (SELECT hook, group_id, claim_id FROM {table}{index}"
+            f"{columns}, NULL FROM (SELECT hook, group_id, claim_id FROM {table}{index}"
             f" WHERE status = 'in-progress' LIMIT :most) AS firsts GROUP BY {exact}, group_id"
         )
 
     def due(self, now: datetime, *, most: int = SCANNED) -> list[Pair]:
         """Count the due actions by pair, among the oldest ``most`` of them."""
-        return self._pairs(self._due, now=to_text(now), most=most)
+        return self._pairs(self._due, now=to_text(now), zero=ZERO_DATE, most=most)
 
     def running(self, *, most: int = SCANNED) -> list[Pair]:
         """Count the running actions by pair, among ``most`` of them."""
@@ -65,6 +69,7 @@ class DuePairs:
                 group=self._groups.slug(int(group or 0)),
                 actions=int(actions),
                 claimed=int(claimed or 0),
+                oldest=date(oldest),
             )
-            for hook, group, actions, claimed in rows
+            for hook, group, actions, claimed, oldest in rows
         ]

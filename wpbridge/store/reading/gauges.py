@@ -4,7 +4,7 @@ Every statement walks an index and stops after so many rows: docs/explain/measur
 an old layout, which lack these indexes, rows are read one by one.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -15,14 +15,14 @@ from wpbridge.store.reading.counting import CAP
 from wpbridge.store.reading.due import DUE, Due
 from wpbridge.store.reading.found import whole
 from wpbridge.store.reading.survey import Rows
-from wpbridge.store.rows.groups import Groups
-from wpbridge.store.rows.held_hooks import HeldHooks
 from wpbridge.store.schema.charsets import to_bytes
 from wpbridge.store.structure.server import Server
 from wpbridge.store.structure.tables import Tables
 
 SCANNED: Final = 20_000
-"""Groups are told apart among so many of the oldest due rows, and hooks among as many running."""
+"""Hooks are told apart among so many running actions."""
+LOG_ROWS: Final = 5_000
+"""Signs of runners are looked for in so many of the newest log rows."""
 LONGEST: Final = 1_000
 """The action that runs longest is looked for among so many."""
 PAST_DUE: Final = timedelta(minutes=1)
@@ -39,14 +39,6 @@ class DueNumbers(NamedTuple):
     past_due: int
 
 
-class DueGroup(NamedTuple):
-    """The due actions of one group, among those that were read."""
-
-    actions: int
-    oldest: datetime | None
-    """None where all have a zero date."""
-
-
 class TableNumbers(NamedTuple):
     """How large a table is."""
 
@@ -59,59 +51,41 @@ class TableNumbers(NamedTuple):
 class Gauges:
     """The gauges of one site."""
 
-    def __init__(self, tables: Tables, groups: Groups, due: Due, held: HeldHooks) -> None:
+    def __init__(self, tables: Tables, due: Due) -> None:
         layout, dialect = tables.layout, tables.dialect
         actions = tables.names.actions
         self._tables = tables
-        self._groups = groups
         self._due = due
-        self._held = held
         self._rows_of = Rows(tables)
         self._exact = dialect.as_bytes("hook")
         self._by_date = f"{actions}{dialect.use_index(layout.due_index)}"
         self._by_attempt = f"{actions}{dialect.use_index(layout.attempt_index)}"
         self._logs = tables.names.logs
 
-    def due(self, now: datetime) -> DueNumbers:
-        """Count what is due, and what has been due for a minute, up to the cap."""
-        hooks = self._held.hooks()
-        return DueNumbers(self._count(now, hooks), self._count(now - PAST_DUE, hooks))
+    def due(self, now: datetime, held: Collection[str]) -> DueNumbers:
+        """Count what is due, and what has been due for a minute, up to the cap.
 
-    def _count(self, now: datetime, hooks: Collection[str]) -> int:
-        held = self._due.held(now, hooks, cap=CAP)
-        if held < CAP:
-            return self._due.count(now, cap=CAP, held=held)
-        # There may be more held ones than were counted: only the others are counted then.
-        [[found]] = self._rows(
-            f"SELECT COUNT(*) FROM (SELECT hook FROM {self._by_date} WHERE {DUE}"
-            f" ORDER BY scheduled_date_gmt LIMIT {2 * CAP}) AS firsts WHERE {self._exact}"
-            " NOT IN :held",
+        The actions of ``held`` hooks are left out.
+        """
+        then = now - PAST_DUE
+        aside, past_aside = (self._due.held(at, held, cap=CAP) for at in (now, then))
+        columns, but_held, values = "scheduled_date_gmt", "", dict[str, object]()
+        most = CAP + aside
+        if aside >= CAP:
+            # There may be more held ones than were counted: only the others are counted then.
+            columns, but_held = "scheduled_date_gmt, hook", f" WHERE {self._exact} NOT IN :held"
+            values = {"held": [to_bytes(hook) for hook in sorted(held)]}
+            most, aside, past_aside = 2 * CAP, 0, 0
+        [[due, past]] = self._rows(
+            "SELECT COUNT(*), SUM(CASE WHEN scheduled_date_gmt <= :then THEN 1 ELSE 0 END)"
+            f" FROM (SELECT {columns} FROM {self._by_date} WHERE {DUE}"
+            f" ORDER BY scheduled_date_gmt LIMIT :most) AS firsts{but_held}",
             now=to_text(now),
-            held=_listed(hooks),
+            then=to_text(then),
+            most=most,
+            **values,
         )
-        return min(whole(found), CAP)
-
-    def due_groups(self, now: datetime) -> dict[str, DueGroup]:
-        """Return the groups of the oldest due actions, by slug, without the held ones."""
-        hooks = self._held.hooks()
-        but_held = f" WHERE {self._exact} NOT IN :held" if hooks else ""
-        rows = self._rows(
-            "SELECT group_id, COUNT(*), MIN(CASE WHEN scheduled_date_gmt > :zero THEN"
-            " scheduled_date_gmt END) FROM (SELECT group_id, scheduled_date_gmt, hook FROM"
-            f" {self._by_date} WHERE {DUE} ORDER BY scheduled_date_gmt LIMIT {SCANNED}) AS oldest"
-            f"{but_held} GROUP BY group_id",
-            now=to_text(now),
-            zero=ZERO_DATE,
-            **({"held": _listed(hooks)} if hooks else {}),
-        )
-        found: dict[str, DueGroup] = {}
-        for group_id, count, first in rows:
-            slug = self._groups.slug(whole(group_id or 0))
-            # Several rows of the table of groups may have one slug.
-            known = found.get(slug, DueGroup(0, None))
-            dates = [one for one in (known.oldest, date(first)) if one is not None]
-            found[slug] = DueGroup(known.actions + whole(count), min(dates, default=None))
-        return found
+        return DueNumbers(_within(whole(due) - aside), _within(whole(past or 0) - past_aside))
 
     def claims(self) -> int:
         """Count the claims that hold actions, as PHP's runners do, up to ten thousand."""
@@ -158,7 +132,7 @@ class Gauges:
     def signs(self) -> Mapping[str, datetime]:
         """Return when the newest log rows last name a runner: ``wpbridge`` or ``php``."""
         found: dict[str, datetime] = {}
-        for name, at in self._rows_of.contexts(_EVER).items():
+        for name, at in self._rows_of.contexts(_EVER, most=LOG_ROWS).items():
             kind = "wpbridge" if name == "wpbridge" else "php"
             found[kind] = max(at, found.get(kind, at))
         return found
@@ -180,5 +154,5 @@ class Gauges:
         return self._tables.session.run(lambda c: c.execute(text(statement), values).fetchall())
 
 
-def _listed(hooks: Iterable[str]) -> list[bytes]:
-    return [to_bytes(hook) for hook in sorted(hooks)]
+def _within(count: int) -> int:
+    return max(0, min(count, CAP))

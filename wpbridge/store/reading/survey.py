@@ -204,7 +204,7 @@ class Rows:
 
     # Logs
 
-    def contexts(self, since: datetime) -> dict[str, datetime]:
+    def contexts(self, since: datetime, *, most: int = SCANNED) -> dict[str, datetime]:
         """Return the runners that the newest log rows name, and when each was named last."""
         cases = " ".join(
             # What is done by hand says "via wpbridge" too, but is no sign of a runner.
@@ -215,8 +215,9 @@ class Rows:
         rows = self._rows(
             f"SELECT CASE {cases} END AS context, MAX(log_date_gmt) FROM (SELECT message,"
             f" log_date_gmt FROM {self._names.logs} WHERE log_date_gmt >= :since"
-            f" ORDER BY log_date_gmt DESC LIMIT {SCANNED}) AS newest GROUP BY context",
+            " ORDER BY log_date_gmt DESC LIMIT :most) AS newest GROUP BY context",
             since=to_text(since),
+            most=most,
         )
         seen = {str(name): from_text(str(date)) for name, date in rows if name is not None}
         return {name: date for name, date in seen.items() if date is not None}
