@@ -57,7 +57,7 @@ def test_what_ended_is_seen_for_a_while(store: RunnerStore, clock: FakeClock) ->
             count("sync", "retried", 30),
             count(CALLBACK_HOOK, "failed", 1),
             count("", "claim", 10),
-            count("1213", "db_error", 11),
+            count("2006", "db_error", 11),
         ]
     )
     hooks = [f"FailRatio {hook}" for hook in ("mail", CALLBACK_HOOK)]
@@ -93,3 +93,12 @@ def test_sizes_are_no_endings(store: RunnerStore, clock: FakeClock) -> None:
     store.parts.sizes.note(now, {"wp_logs": 5})
     assert store.parts.stats.between(now - timedelta(days=1), now + timedelta(days=1)) == []
     assert not store.parts.stats.roll_up(now + timedelta(days=200))
+
+
+@pytest.mark.parametrize("code", ["1213", "1205", "SQLITE_BUSY_SNAPSHOT"])
+def test_rows_that_others_hold_are_no_errors(
+    store: RunnerStore, clock: FakeClock, code: str
+) -> None:
+    count = Count(begin=clock.now(), hook=code, group_id=0, outcome="db_error", actions=500)
+    store.parts.stats.add([count])
+    assert firing(store, clock) == []

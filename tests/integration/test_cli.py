@@ -211,6 +211,8 @@ def test_uninstall_removes_our_tables_only(folder: Path) -> None:
         "api_keys",
         "stats",
         "audit",
+        "traces",
+        "alerts",
         "site",
     )
     names = [f"wp_wpbridge_{name}" for name in own]

@@ -17,6 +17,10 @@ from wpbridge.monitor.readings import Readings
 LEAST_ATTEMPTS = 20
 """With fewer attempts in 15 minutes, retries of a hook are no storm."""
 
+CONTENTION = "1020|1205|1213|1412|3101|SQLITE_BUSY.*|SQLITE_LOCKED.*"
+"""Codes of errors that mean that others hold the rows. It is tried again at once, and is no alert:
+slow claims are one. A pattern of Prometheus and of Python."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:

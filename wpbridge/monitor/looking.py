@@ -1,16 +1,18 @@
 """Ask the tables for what the alerting rules look at."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Final
 
 from wpbridge.action import CALLBACK_HOOK
 from wpbridge.monitor.advising import advice_of
-from wpbridge.monitor.facts import Facts
+from wpbridge.monitor.facts import CONTENTION, Facts
 from wpbridge.monitor.growth import WEEK, growth_of
 from wpbridge.monitor.history import history_in
 from wpbridge.monitor.readings import read
 from wpbridge.site.config import Settings
 from wpbridge.store.opened import OpenStore
+from wpbridge.telling.counting import DB_ERROR
 
 _FIVE: Final = timedelta(minutes=5)
 _QUARTER: Final = timedelta(minutes=15)
@@ -26,7 +28,11 @@ def facts_of(store: OpenStore, now: datetime, settings: Settings) -> Facts:
     readings = read(store, now)
     minute = now.replace(second=0, microsecond=0)
     begin = {span: minute - span for span in (_FIVE, _QUARTER, _HOUR)}
-    counts = store.stats.between(begin[_QUARTER], now)
+    counts = [
+        count
+        for count in store.stats.between(begin[_QUARTER], now)
+        if not (count.outcome == DB_ERROR and re.fullmatch(CONTENTION, count.hook))
+    ]
     lately = [count for count in counts if count.begin >= begin[_FIVE]]
     callbacks = store.stats.of_hook(CALLBACK_HOOK, begin[_HOUR], now)
     return Facts(

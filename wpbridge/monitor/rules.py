@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
 from wpbridge.dataclass import dataclass
-from wpbridge.monitor.facts import LEAST_ATTEMPTS, Facts
+from wpbridge.monitor.facts import CONTENTION, LEAST_ATTEMPTS, Facts
 from wpbridge.telling.metrics import OTHER
 
 Severity: TypeAlias = Literal["critical", "warning"]
@@ -137,7 +137,9 @@ RECORDED: Final[Mapping[str, str]] = {
         "(wpbridge:actions_ended:increase15m + wpbridge:actions_retried:increase15m)"
         " or wpbridge:actions_retried:increase15m or wpbridge:actions_ended:increase15m"
     ),
-    "wpbridge:db_errors:increase15m": _increase("wpbridge_db_errors_total", "15m", "site"),
+    "wpbridge:db_errors:increase15m": _increase(
+        f'wpbridge_db_errors_total{{code!~"{CONTENTION}"}}', "15m", "site"
+    ),
     "wpbridge:callbacks_given_up:increase1h": _increase(
         'wpbridge_callbacks_total{outcome="given_up"}', "1h", "site"
     ),

@@ -177,7 +177,7 @@ CASES = (
     Case(
         "many",
         "DBErrors",
-        {**WELL, **gauge("wpbridge_db_errors_total", "0x20 0+5x40", 'code="1213"')},
+        {**WELL, **gauge("wpbridge_db_errors_total", "0x20 0+5x40", 'code="1053"')},
         [SITE],
     ),
     Case(
@@ -189,7 +189,7 @@ CASES = (
     Case(
         "few",
         "DBErrors",
-        {**WELL, **gauge("wpbridge_db_errors_total", "5x25 8x40", 'code="1213"')},
+        {**WELL, **gauge("wpbridge_db_errors_total", "5x25 8x40", 'code="1053"')},
         NONE,
     ),
     Case(
@@ -198,14 +198,24 @@ CASES = (
         {
             **WELL,
             UP: "1x10 0x9 1x40",
-            **gauge("wpbridge_db_errors_total", "500x10 stale _x8 500x40", 'code="1213"'),
+            **gauge("wpbridge_db_errors_total", "500x10 stale _x8 500x40", 'code="1053"'),
+        },
+        NONE,
+    ),
+    Case(
+        "rows that others hold",
+        "DBErrors",
+        {
+            **WELL,
+            **gauge("wpbridge_db_errors_total", "0+50x60", 'code="1213"'),
+            f'wpbridge_db_errors_total{{{S},code="SQLITE_BUSY_SNAPSHOT"}}': "0+50x60",
         },
         NONE,
     ),
     Case(
         "a counter that began anew",
         "DBErrors",
-        {**WELL, **gauge("wpbridge_db_errors_total", "500x20 0x40", 'code="1213"')},
+        {**WELL, **gauge("wpbridge_db_errors_total", "500x20 0x40", 'code="1053"')},
         NONE,
     ),
     Case(
