@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
 import click
 
@@ -16,12 +17,16 @@ from wpbridge.store.opened import OpenStore
 from wpbridge.telling.counting import Counter, Numbers
 from wpbridge.telling.log import tell
 
-metrics_option = click.option(
-    "--metrics",
-    "metrics_listen",
-    metavar="HOST:PORT",
-    help="Where to tell metrics to Prometheus (nowhere).",
-)
+
+def metrics_option(setting: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option that says where metrics are told; ``setting`` is where it is kept."""
+    return click.option(
+        "--metrics",
+        setting,
+        metavar="HOST:PORT",
+        help="Where to tell metrics to Prometheus (nowhere).",
+    )
+
 
 textfile_option = click.option(
     "--metrics-textfile",
@@ -62,30 +67,30 @@ def textfile(
                 tell("metrics.textfile_failed", file=str(file), error=told)
 
 
-def check_metrics(settings: Settings) -> None:
-    """Look whether metrics may be told where the settings say; listen nowhere.
+def check_metrics(listen: str | None, settings: Settings) -> None:
+    """Look whether metrics may be told at this address; listen nowhere.
 
     Raises:
         ConfigError: they may not, or the extra is missing.
     """
-    if settings.metrics_listen is not None:
+    if listen is not None:
         from wpbridge.monitor import endpoint  # noqa: PLC0415 - few daemons tell metrics
 
-        endpoint.check(settings.metrics_listen, settings.metrics_token)
+        endpoint.check(listen, settings.metrics_token)
 
 
 @contextlib.contextmanager
 def measured(
-    settings: Settings, *, also: Callable[[], Numbers] = Numbers
+    listen: str | None, settings: Settings, *, also: Callable[[], Numbers] = Numbers
 ) -> Iterator[Measured | None]:
-    """Tell metrics while this block runs, if the settings say where. Yields what adds them up.
+    """Tell metrics at an address while this block runs; nowhere if it is None.
 
-    ``also`` returns what this process itself has counted since its start.
+    Yields what adds them up. ``also`` returns what this process itself has counted since its start.
 
     Raises:
         ConfigError: nothing can listen there, it needs a token, or the extra is missing.
     """
-    if settings.metrics_listen is None:
+    if listen is None:
         yield None
         return
     from wpbridge.monitor import endpoint  # noqa: PLC0415 - few daemons tell metrics
@@ -95,9 +100,7 @@ def measured(
     with closing(CachedGauges.of(settings)) as gauges:
         found = Measured(gauges.numbers, also)
         with closing(
-            endpoint.serve(
-                settings.metrics_listen, found.numbers, site=site, token=settings.metrics_token
-            )
+            endpoint.serve(listen, found.numbers, site=site, token=settings.metrics_token)
         ) as server:
             print_line(f"metrics at {server.address}", err=True)
             yield found

@@ -49,7 +49,7 @@ Examples:
 @click.option(
     "--workers", "web_workers", type=click.IntRange(1, 64), help="Processes that answer (1)."
 )
-@metrics_option
+@metrics_option("web_metrics")
 @click.option("--dry-run", is_flag=True, help="Check everything; listen nowhere.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
 @click.option("--worker", hidden=True, help="What a process is told by its supervisor.")
@@ -72,7 +72,7 @@ def serve(
     serving = gateway("serving")
     start_log(settings)
     if dry_run:
-        check_metrics(settings)
+        check_metrics(settings.web_metrics, settings)
         serving.check(settings)
         where = Listen.of(settings.web_listen)
         print_line(f"would listen on {where.told}{settings.web_base_path}")
@@ -83,10 +83,13 @@ def serve(
 
     if settings.web_workers == 1:
         app = serving.application(settings)
-        with measured(settings, also=app.state.metrics.numbers):
+        with measured(settings.web_metrics, settings, also=app.state.metrics.numbers):
             serving.serve(app, settings, ready=ready)
         return
-    with closing(gateway("listening").opened(settings)) as ear, measured(settings) as numbers:
+    with (
+        closing(gateway("listening").opened(settings)) as ear,
+        measured(settings.web_metrics, settings) as numbers,
+    ):
         ready(ear.told)
         code = supervise(
             settings,

@@ -77,7 +77,7 @@ Examples:
     metavar="[HOST:PORT]",
     help="Take actions over HTTP too, as `serve` does.",
 )
-@metrics_option
+@metrics_option("metrics_listen")
 @click.option("--dry-run", is_flag=True, help="Check everything, and show what would be started.")
 @format_option("Of --dry-run (text).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
@@ -116,7 +116,7 @@ def work(
     settings = settings_of(ctx, flags)
     start_log(settings, is_daemon=True)
     if dry_run:
-        check_metrics(settings)
+        check_metrics(settings.metrics_listen, settings)
         _plan(settings)
         return
 
@@ -138,7 +138,7 @@ def work(
             watches=watches,
             tell=lambda line: print_line(line, err=True),
             gateway=beside,
-            measured=stack.enter_context(measured(settings)),
+            measured=stack.enter_context(measured(settings.metrics_listen, settings)),
         )
     raise SystemExit(code)
 

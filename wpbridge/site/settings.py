@@ -209,8 +209,10 @@ class Settings:
     """Web pages of which origins may call the gateway from a browser; none: no page may."""
     web_allow_private_callbacks: bool = _setting(False, kinds.boolean, "web")
     """Callbacks may go to private hosts that an API key names; to addresses it names, always."""
+    web_metrics: str | None = _setting(None, web_kinds.metrics_listen, "web")
+    """``HOST:PORT`` at which `wpbridge serve` tells metrics, beside its own `/metrics`."""
     metrics_listen: str | None = _setting(None, web_kinds.metrics_listen, "metrics")
-    """``HOST:PORT`` at which metrics are told; None: nowhere."""
+    """``HOST:PORT`` at which the daemon tells metrics; None: nowhere."""
     metrics_token: str | None = _setting(None, web_kinds.token, "metrics", is_secret=True)
     """What who reads metrics must send. Without it they are told on this host only."""
     telemetry_traces: bool = _setting(False, kinds.boolean, "telemetry")

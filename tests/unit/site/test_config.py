@@ -97,6 +97,7 @@ access_log = "json"
 wordpress_login = true
 allow_private_callbacks = true
 origins = ["https://shop.example"]
+metrics = "127.0.0.1:9001"
 [web.roles]
 editor = ["read", "enqueue"]
 [php]
@@ -362,6 +363,7 @@ def test_a_full_file(cwd: Path) -> None:
         web_wordpress_login=True,
         web_allow_private_callbacks=True,
         web_origins=("https://shop.example",),
+        web_metrics="127.0.0.1:9001",
         web_roles={"editor": ("enqueue", "read")},
         php_max_memory=256 << 20,
         site_name="shop",
