@@ -581,6 +581,26 @@ def test_a_child_is_replaced_after_so_many_actions(folder: Path) -> None:
     worker.executor.close()
 
 
+def test_more_and_fewer_children_lose_no_action(folder: Path) -> None:
+    worker = Worker(folder)
+
+    def children() -> int:
+        return sum(child.is_up for child in worker.executor._pool._workers)
+
+    worker.executor.resize(3)
+    ids = {worker.submit("state") for _ in range(9)}
+    reports: list[Report] = []
+    while len(reports) < len(ids):
+        reports += worker.executor.reports(60)
+    assert {report.call.action.id for report in reports} == ids
+    assert {report.outcome for report in reports} == {Completed()}
+    until(lambda: children() == 3, "three children")
+    worker.executor.resize(1)
+    until(lambda: len(worker.executor._pool._workers) == 1, "one child that is left")
+    worker.state()
+    worker.executor.close()
+
+
 def test_an_idle_child_that_is_killed_costs_nothing(worker: Worker) -> None:
     for _ in range(3):
         pid, *_ = worker.state()

@@ -55,7 +55,7 @@ class Pool(ABC, Generic[W, S]):
         self._watcher.wake()
 
     def resize(self, size: int) -> None:
-        """Have so many processes at the most from now on. Those that are there stay."""
+        """Have so many processes at the most from now on. None that is busy is ended for it."""
         self._size = size
         self.wake()
 

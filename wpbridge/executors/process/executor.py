@@ -66,7 +66,7 @@ class ProcessExecutor(PythonExecutor, PoolExecutor[Inbox, ProcessPool]):
         return self._inbox.free()
 
     def resize(self, concurrency: int) -> None:
-        """Have so many children from now on. One that is too many stays idle for now."""
+        """Have so many children from now on. One that is too many ends when it is idle."""
         self._inbox.resize(concurrency)
         self._pool.resize(concurrency)
 

@@ -133,6 +133,12 @@ class ProcessPool(Pool[Worker, Sent]):
         elif worker.sent and self._is_stopping and not worker.is_told_to_stop:
             worker.is_told_to_stop = True
             worker.ask({"do": "stop"})
+        elif worker.is_up and not worker.sent and self._has_too_many():
+            worker.retire("fewer are wanted")
+
+    def _has_too_many(self) -> bool:
+        """Return whether there are more children than there shall be: the pool was made smaller."""
+        return sum(worker.is_up for worker in self._workers) > self._size
 
     def _buried(self, worker: Worker, code: int) -> None:
         worker.tell(worker.output.lines(b"\n"))
