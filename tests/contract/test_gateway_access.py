@@ -26,9 +26,10 @@ KEYS = {
     "enqueues": Allowed(rights=("enqueue",), hooks=("mail_*",), groups=("mail",)),
     "reads": Allowed(rights=("read",)),
     "operates": Allowed(rights=("operate",)),
+    "measures": Allowed(rights=("metrics",)),
     "nothing": Allowed(),
 }
-ALLOWED_BY = {"enqueues": "enqueue", "reads": "read", "operates": "operate"}
+ALLOWED_BY = {"enqueues": "enqueue", "reads": "read", "operates": "operate", "measures": "metrics"}
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,9 @@ Examples:
 )
 @click.argument("name")
 @site_options
-@click.option("--allow", multiple=True, metavar="A,B", help="Rights: enqueue, read, operate.")
+@click.option(
+    "--allow", multiple=True, metavar="A,B", help="Rights: enqueue, read, operate, metrics."
+)
 @click.option("--hooks", multiple=True, metavar="A,B", help="Patterns of hooks to enqueue.")
 @click.option("--groups", multiple=True, metavar="A,B", help="Patterns of groups (no group).")
 @click.option("--rate", metavar="N/TIME", help="Requests in a time: 100/s, 6000/m (any number).")

@@ -188,7 +188,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         path="/metrics",
         answer=health.metrics,
         summary="Metrics of the queue and of this gateway, for Prometheus.",
-        rights=("read", "operate"),
+        rights=("metrics", "operate"),
         statuses={200: None},
     ),
     Route(
