@@ -5,18 +5,16 @@ backlog, and once more in one that is four times as long: it must cost the same.
 fewer actions than it wants must notice that there are no more of them, at the same cost.
 """
 
-import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import Final
 
 from factories import NOW
-from rows import change, query
+from reads import read_for
+from rows import change
 from stores import registered
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
 
-T = TypeVar("T")
 BACKLOG: Final = 2_400
 """So many rows are in the backlog of the first claim; more than the windows of these searches."""
 LIMIT: Final = 20
@@ -162,26 +160,8 @@ def add(store: RunnerStore, rows: Rows, count: int) -> None:
 def cost_of_claim(store: RunnerStore, only: ClaimFilter) -> tuple[int, int]:
     """How many actions a claim takes, and what the database read for it, names included."""
     runner = registered(store.parts)
-    count = reads_of_mariadb if store.parts.dialect.name == "mysql" else steps_of_sqlite
-    claim, read = count(runner, lambda: runner.claim_due(now=NOW, limit=LIMIT, only=only))
+    claim, read = read_for(runner, lambda: runner.claim_due(now=NOW, limit=LIMIT, only=only))
     if claim is not None:
         runner.release(claim.actions, finished=[claim.id])
     runner.unregister()
     return len(claim.actions) if claim else 0, read
-
-
-def reads_of_mariadb(store: RunnerStore, work: Callable[[], T]) -> tuple[T, int]:
-    change(store, "FLUSH STATUS")
-    done = work()
-    rows = query(store, "SHOW SESSION STATUS LIKE 'Handler_read%'")
-    return done, sum(int(str(row[1])) for row in rows)
-
-
-def steps_of_sqlite(store: RunnerStore, work: Callable[[], T]) -> tuple[T, int]:
-    driver = store.session.run(lambda c: c.raw)
-    assert isinstance(driver, sqlite3.Connection)
-    hundreds: list[None] = []
-    driver.set_progress_handler(lambda: hundreds.append(None), 100)
-    done = work()
-    driver.set_progress_handler(None, 0)
-    return done, len(hundreds)

@@ -10,7 +10,8 @@ import pytest
 from clocks import FakeClock
 from daemons import until
 from factories import NOW, insert, make_new
-from rows import change
+from reads import read_for
+from rows import change, query
 from stores import open_store
 from wpbridge.errors import StoreUnavailable
 from wpbridge.monitor import readings as under_test
@@ -22,7 +23,7 @@ from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.reading import gauges
+from wpbridge.store.reading import gauges, stopped_chains, survey
 from wpbridge.store.rows.stats import Count, bucketed
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.metrics import DURATION_BOUNDS
@@ -248,6 +249,70 @@ def test_nothing_is_written_and_no_table_is_needed_but_the_plugins(store: Runner
     store.parts.own.drop()
     told = reading(store)
     assert (told.due, told.places, told.last_run) == (1, 0, {})
+
+
+ROWS = {
+    "pending": "('2026-11-01 00:00:00', '0000-00-00 00:00:00', 0)",
+    "in-progress": "('2026-11-01 00:00:00', '2026-11-24 11:00:00', 7)",
+    "failed": "('2026-11-01 00:00:00', '2026-11-20 00:00:00', 0)",
+    "complete": "('2026-11-01 00:00:00', '2026-11-20 00:00:00', 7)",
+}
+"""By status: date, last attempt and claim."""
+
+
+def crowd(store: RunnerStore, count: int) -> None:
+    """So many actions of each status, and as many log rows; two hooks of the pending ones."""
+    digits = (
+        "WITH RECURSIVE digits (d) AS (SELECT 0 UNION ALL SELECT d + 1 FROM digits WHERE d < 99),"
+        " seq (n) AS (SELECT a.d * 100 + b.d FROM digits a, digits b)"
+    )
+    for status, row in ROWS.items():
+        date, attempt, claim = row.strip("()").split(", ")
+        hook = "CASE WHEN n % 2 = 0 THEN 'held' ELSE 'h' END"
+        change(
+            store,
+            f"INSERT INTO {ACTIONS} (hook, status, scheduled_date_gmt, last_attempt_gmt, claim_id,"
+            f" args, schedule, group_id) {digits} SELECT {hook}, '{status}', {date}, {attempt},"
+            f" {claim}, '[]', 'O:28:\"ActionScheduler_NullSchedule\":0:{{}}', n % 3 FROM seq"
+            " WHERE n < :count",
+            count=count,
+        )
+    change(
+        store,
+        f"INSERT INTO {LOGS} (action_id, message, log_date_gmt, log_date_local) {digits}"
+        " SELECT n, 'action complete via WP Cron', '2026-11-24 00:00:00', '2026-11-24 00:00:00'"
+        " FROM seq WHERE n < :count",
+        count=count,
+    )
+
+
+@pytest.mark.parametrize("held", [(), ("held",)])
+def test_a_reading_reads_no_more_of_a_longer_queue(
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch, held: tuple[str, ...]
+) -> None:
+    for module, name in (
+        (gauges, "CAP"),
+        (under_test, "CAP"),
+        (gauges, "SCANNED"),
+        (gauges, "LONGEST"),
+        (gauges, "LOG_ROWS"),
+        (survey, "CAP"),
+        (stopped_chains, "FAILURES"),
+    ):
+        monkeypatch.setattr(module, name, 20)
+    monkeypatch.setattr(stopped_chains, "LATER", dict.fromkeys(stopped_chains.LATER, 20))
+    pairs = store.parts.due_pairs
+    monkeypatch.setattr(pairs, "due", partial(pairs.due, most=20))
+    store.parts.held.tell(held)
+    costs = []
+    for more in (200, 800):
+        crowd(store, more)
+        if not store.parts.dialect.is_file:
+            query(store, f"ANALYZE TABLE {ACTIONS}, {LOGS}")
+        told, cost = read_for(store, lambda: reading(store))
+        costs.append(cost)
+    assert told.due == told.counts["pending"] == 20
+    assert costs[1] <= costs[0] + 20, costs
 
 
 # The last reading
