@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from wpbridge.monitor.recorded import RECORDED
 from wpbridge.monitor.rule_texts import shown
-from wpbridge.monitor.rules import RECORDED, RULES, Rule
+from wpbridge.monitor.rules import RULES, Rule
 
 FILE = Path(__file__).parent.parent / "wpbridge" / "deploy" / "prometheus" / "rules.yaml"
 HEAD = """\

@@ -11,7 +11,8 @@ import yaml
 import alert_rules
 import docs
 from conftest import needs
-from wpbridge.monitor.rules import RECORDED, RULES
+from wpbridge.monitor.recorded import RECORDED
+from wpbridge.monitor.rules import RULES
 from wpbridge.telling.metrics import METRICS
 
 FOLDER = alert_rules.FILE.parent
