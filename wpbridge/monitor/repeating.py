@@ -19,6 +19,9 @@ BUSY_SHARE: Final = 0.01
 """Questions that take long are asked less often, so that no more of the time goes into them."""
 KEPT_SECONDS: Final = 300.0
 """An older answer is not given out: nobody could tell it from a new one."""
+SELDOM_SECONDS: Final = 240.0
+"""The tables are asked so often even where that takes long: else the last answer would be too old
+before the next one."""
 _CLOSE_SECONDS: Final = 5.0
 """Longer nobody waits for a database that does not answer; the thread ends with the process."""
 
@@ -79,23 +82,29 @@ class Repeated(Generic[T]):
     def _run(self) -> None:
         store: OpenStore | None = None
         while not self._is_over:
-            begin, now = time.perf_counter(), self._clock.now()
+            took, now = 0.0, self._clock.now()
             try:
                 store = store or self._open()
+                begin = time.perf_counter()
                 self._last = self._ask(store, now), now
+                took = time.perf_counter() - begin
             except Exception as error:  # noqa: BLE001 - the next attempt may go well
                 self._last = None
                 if not isinstance(error, WpbridgeError):
                     tell("metrics.broken", exc_info=True)
                 _close(store)
                 store = None
-            took = time.perf_counter() - begin
+            seconds = pause_after(took, self._every_seconds)
             with self._news:
                 self._has_tried = True
                 self._news.notify_all()
-                seconds = max(self._every_seconds, took / BUSY_SHARE)
                 self._news.wait_for(lambda: self._is_over, seconds)
         _close(store)
+
+
+def pause_after(took: float, every_seconds: float) -> float:
+    """Return how long to wait after a question that took so many seconds; 0 for one that failed."""
+    return max(every_seconds, min(took / BUSY_SHARE, SELDOM_SECONDS))
 
 
 def _close(store: OpenStore | None) -> None:
