@@ -153,3 +153,23 @@ def test_a_wait_that_is_none_is_refused(lite: Site) -> None:
         done = lite("advise", "--target-wait", wrong)
         assert is_one_line(done, 78)
         assert "target-wait expects a time of a second or more" in done.err
+
+
+def test_a_name_that_steers_terminals_is_shown_in_codes(lite: Site, now: datetime) -> None:
+    runner(lite, 4)
+    due(lite, now, 3, "\x1b[31m\u202email")
+    for told in (lite.ok("advise"), lite.ok("advise", "--format", "json"), lite.ok("status")):
+        assert "\x1b" not in told
+        assert "\u202e" not in told
+    assert advised(lite)["obstacle"] == "places are idle"
+    assert "\x1b[31m" in advised(lite)["reason"]
+
+
+def test_a_name_that_is_no_text_is_no_trouble(site: Site, now: datetime) -> None:
+    """PHP writes any bytes where the database takes them."""
+    runner(site, 4)
+    due(site, now, 3, "mail")
+    column = "CAST(X'6DE961' AS TEXT)" if "sqlite" in site.dsn else "'m\u00e9a'"
+    change(site.store, f"UPDATE wp_actionscheduler_actions SET hook = {column}")
+    assert advised(site)["due"] == 3
+    assert "workers now      4" in site.ok("advise")
