@@ -30,6 +30,7 @@ def invoke(*words: str) -> str:
 
 LOOKS = [
     "status",
+    "advise",
     "list",
     "get 1",
     "logs 1",

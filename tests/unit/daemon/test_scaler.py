@@ -1,10 +1,12 @@
 """How a daemon follows the advice, with a fleet and tables that are none."""
 
+import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from daemons import until
 from heard import heard
 from queue_simulation import history, readings
 from wpbridge.daemon.scaling import Scaler, ScalingTerms
@@ -21,11 +23,14 @@ class Tables:
     def __init__(self) -> None:
         self.answer: Measured | None = None
         self.is_closed = False
+        self.answers = threading.Event()
+        self.answers.set()
 
     def latest(self) -> Measured | None:
         return self.answer
 
     def close(self) -> None:
+        self.answers.wait(2)
         self.is_closed = True
 
     def advise(self, advised: int, *, now: int = 0) -> None:
@@ -206,12 +211,21 @@ def test_a_reload_keeps_what_was_chosen_within_the_new_bounds() -> None:
     )
     assert stage.fleet.shape == (4, 1)
     assert stage.look(8) == (4, 1)
-    from daemons import until  # noqa: PLC0415
-
     until(lambda: first.is_closed, "tables that are asked no more")
     stage.take(None)
     stage.tables.advise(1)
     assert stage.look(1, seconds=5000) == (4, 1)
+
+
+def test_a_database_that_hangs_does_not_hold_up_the_loop() -> None:
+    """The thread that asks it takes its time to end, and the loop goes on meanwhile."""
+    stage = Stage((1, 4), (1, 1))
+    slow = stage.tables
+    slow.answers.clear()
+    stage.take(None)
+    assert not slow.is_closed
+    slow.answers.set()
+    until(lambda: slow.is_closed, "tables that are asked no more")
 
 
 @pytest.mark.parametrize(
