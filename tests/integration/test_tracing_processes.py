@@ -194,6 +194,28 @@ def test_a_missing_package_for_a_sentry_of_the_environment_is_only_logged(
     assert "sentry.missing" in done.err
 
 
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"SENTRY_DSN": "https://s3cret@"}, "SENTRY_DSN expects a DSN"),
+        ({"SENTRY_DSN": "s3cret"}, "SENTRY_DSN expects a DSN"),
+        (
+            {"WPBRIDGE_TELEMETRY_TRACES": "1", "OTEL_BSP_MAX_QUEUE_SIZE": "0"},
+            "OpenTelemetry refuses what its variables OTEL_",
+        ),
+    ],
+)
+def test_variables_that_are_refused_are_one_line(
+    site: Site, variables: dict[str, str], told: str
+) -> None:
+    (site.folder / "acts.py").write_text(PLAIN, "utf-8")
+    done = site.process("claim-and-run", "--handlers", "acts", env=variables)
+    assert done.code == 78
+    [line] = done.err.splitlines()
+    assert told in line
+    assert "s3cret" not in line
+
+
 def test_an_endpoint_without_http_is_refused(site: Site) -> None:
     env = {"WPBRIDGE_TELEMETRY_OTLP_ENDPOINT": "127.0.0.1:4317", "WPBRIDGE_SENTRY_DSN": "s3cret"}
     done = site("check", env=env)

@@ -23,7 +23,8 @@ def reporters(
     """Return what reports a runner's events to other services. Traces begin with it.
 
     Raises:
-        ConfigError: the settings ask for something whose package is not installed.
+        ConfigError: the settings ask for something whose package is not installed, or the
+            environment says something that the package refuses.
     """
     if settings.telemetry_traces:
         traces.start(settings.telemetry_otlp_endpoint)
@@ -65,9 +66,13 @@ def _to_sentry(settings: Settings, env: Mapping[str, str]) -> list[tuple[type[Ev
             raise ConfigError(told) from None
         tell("sentry.missing", reason=f"SENTRY_DSN is set, and {told}")
         return []
-    return sentry.subscribers(
-        dsn,
-        send_args=settings.sentry_send_args,
-        retries=settings.sentry_retries,
-        check_ins=settings.sentry_check_ins,
-    )
+    try:
+        return sentry.subscribers(
+            dsn,
+            send_args=settings.sentry_send_args,
+            retries=settings.sentry_retries,
+            check_ins=settings.sentry_check_ins,
+        )
+    except ValueError:
+        # The message would hold the key.
+        raise ConfigError("SENTRY_DSN expects a DSN such as https://KEY@HOST/PROJECT") from None

@@ -113,14 +113,18 @@ def start(endpoint: str | None = None) -> None:
             the variables ``OTEL_EXPORTER_OTLP_…`` say.
 
     Raises:
-        ConfigError: OpenTelemetry is not installed.
+        ConfigError: OpenTelemetry is not installed, or refuses what its variables say.
     """
     if _Process.tracer is None:
         try:
             from wpbridge.telling.tracing import begun  # noqa: PLC0415 - an extra
         except ModuleNotFoundError as error:
             raise ConfigError(f"traces need {error.name}: install it with `{INSTALL}`") from None
-        use(begun(endpoint))
+        try:
+            use(begun(endpoint))
+        except ValueError as error:
+            told = "OpenTelemetry refuses what its variables OTEL_… say"
+            raise ConfigError(f"{told}: {error}") from error
 
 
 def use(tracer: Tracer | None) -> None:
