@@ -344,7 +344,6 @@ def test_the_last_reading_is_given_until_it_is_old(
 def test_a_failure_is_no_reading_and_the_next_attempt_opens_anew(
     store: RunnerStore, dsn: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeating, "EVERY_SECONDS", 0.01)
     monkeypatch.setattr(repeating, "BUSY_SHARE", 1.0)
     is_away, opened = threading.Event(), list[OpenStore]()
 
@@ -359,7 +358,7 @@ def test_a_failure_is_no_reading_and_the_next_attempt_opens_anew(
             raise StoreUnavailable("gone")
         return read(store, now)
 
-    cached = Repeated(ask, open_it, clock)
+    cached = Repeated(ask, open_it, clock, every_seconds=0.01)
     try:
         cached.wait(60)
         assert cached.latest() is not None
@@ -379,7 +378,6 @@ def test_a_fault_of_a_reading_is_told_and_does_not_end_the_thread(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(repeating, "EVERY_SECONDS", 0.01)
     monkeypatch.setattr(repeating, "BUSY_SHARE", 1.0)
     faults = [ValueError("a date that nobody expected")]
 
@@ -388,7 +386,7 @@ def test_a_fault_of_a_reading_is_told_and_does_not_end_the_thread(
             raise faults.pop()
         return read(store, now)
 
-    cached = Repeated(ask, opener(dsn), clock)
+    cached = Repeated(ask, opener(dsn), clock, every_seconds=0.01)
     try:
         until(lambda: cached.latest() is not None, "a reading")
     finally:
