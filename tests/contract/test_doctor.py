@@ -1125,6 +1125,20 @@ def test_duplicate_chains(store: RunnerStore, examined: Examine) -> None:
     assert (finding.count, finding.fix) == (2, "wpbridge dedupe --dry-run")
 
 
+def test_stopped_chains(store: RunnerStore, examined: Examine) -> None:
+    stopped, goes_on = insert(store, "stop it", interval=60), insert(store, "go on", interval=60)
+    for row in (stopped, goes_on):
+        change(
+            store,
+            f"UPDATE {ACTIONS} SET status = 'failed', last_attempt_gmt = :at WHERE action_id = :i",
+            at=to_text(now()),
+            i=row,
+        )
+    insert(store, "go on", interval=60, due_in=100)
+    finding = one(examined(), "stopped-chains")
+    assert (finding.count, finding.fix) == (1, "wpbridge failures --hook 'stop it'")
+
+
 @pytest.mark.parametrize(
     ("changes", "is_fixable"),
     [

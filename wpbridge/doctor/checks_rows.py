@@ -1,5 +1,6 @@
 """Check the queue's rows: what cannot be read, what never ends, what nobody deletes."""
 
+import shlex
 from datetime import timedelta
 from typing import Final
 
@@ -48,6 +49,20 @@ def duplicate_chains(examined: ExaminedSite) -> Finding:
         "their work is done several times each turn, for ever",
         fix="wpbridge dedupe --dry-run",
         count=len(twins),
+    )
+
+
+def stopped_chains(examined: ExaminedSite) -> Finding:
+    """Has a recurring action failed without a next run?"""
+    found = examined.store.stopped_chains.find(examined.now)
+    if not found:
+        return ok("no recurring action has stopped after a failure")
+    hooks = sorted({hook for hook, _, _ in found})
+    return warning(
+        f"{number(len(found))} recurring action(s) failed and have no next run: {some(hooks)}",
+        "their work never comes again unless somebody schedules it",
+        fix=f"wpbridge failures --hook {shlex.quote(hooks[0])}",
+        count=len(found),
     )
 
 
@@ -166,6 +181,7 @@ def retention(examined: ExaminedSite) -> Finding:
 CHECKS: Final = (
     Check(name="orphan-logs", look=orphan_logs),
     Check(name="duplicate-chains", look=duplicate_chains),
+    Check(name="stopped-chains", look=stopped_chains),
     Check(name="corrupt-rows", look=corrupt_rows),
     Check(name="zero-dates", look=zero_dates),
     Check(name="null-dates", look=null_dates),
