@@ -23,6 +23,7 @@ from bench import SHAPES, fill, milliseconds, rows_of
 from bench_daemon import LONGEST_SECONDS, SETTLED_SECONDS, cpu_seconds, daemon
 from bench_queue import fresh
 from servers import MariaDB, private_mariadb
+from wpbridge.monitor.endpoint import FRESH_SECONDS
 from wpbridge.store.running.runner_store import RunnerStore
 
 SHAPES["not_ours"] = ("CONCAT('other_', n % 50)", "n % 900000", "10", "1 + n % 2")
@@ -61,6 +62,12 @@ def scrape(address: str) -> tuple[float, str]:
     return time.perf_counter() - start, told
 
 
+def scrape_anew(address: str) -> float:
+    """Return the seconds of a scrape for which the text is written anew."""
+    time.sleep(FRESH_SECONDS + 0.1)
+    return scrape(address)[0]
+
+
 def series(told: str) -> int:
     """Return how many series a text has."""
     return sum(not line.startswith("#") for line in told.splitlines())
@@ -92,14 +99,11 @@ def scrapes(server: MariaDB, rows: int, times: int) -> dict[str, object]:
     fill(store, "not_ours", rows)
     store.close()
     address = free_address()
-    with daemon(server.url("scrapes"), f"--metrics={address}", handlers="") as one:
+    with daemon(server.url("scrapes"), f"--metrics={address}") as one:
         told = until(lambda: readable(address))
         started = [cpu_seconds(pid) for pid in one.processes()]
         begin = time.monotonic()
-        taken = []
-        for _ in range(times):
-            taken.append(scrape(address)[0])
-            time.sleep(0.1)
+        taken = [scrape_anew(address) for _ in range(times)]
         used = sum(cpu_seconds(pid) for pid in one.processes()) - sum(started)
     return {
         "rows": rows,
@@ -138,7 +142,7 @@ def idle_share(dsn: str, seconds: float, *, is_on: bool) -> float:
     """Return which part of a core an idle daemon takes, in percent."""
     address = free_address() if is_on else None
     flags = [f"--metrics={address}"] if is_on else []
-    with daemon(dsn, *flags, handlers="") as one, scraped(address):
+    with daemon(dsn, *flags) as one, scraped(address):
         time.sleep(2 * SETTLED_SECONDS)
         before, start = sum(cpu_seconds(pid) for pid in one.processes()), time.monotonic()
         time.sleep(seconds)
@@ -211,7 +215,7 @@ def many_hooks(server: MariaDB) -> dict[str, object]:
         until(lambda: readable(address))
         # What a worker has counted is sent within a second.
         time.sleep(2)
-        taken = [scrape(address)[0] for _ in range(20)]
+        taken = [scrape_anew(address) for _ in range(20)]
         _, told = scrape(address)
     store.close()
     by_name: dict[str, int] = {}

@@ -208,7 +208,7 @@ def test_its_container_is_reached_and_has_the_extra() -> None:
     listen = web_kinds.Listen.of(gateway()["command"][2])
     assert (listen.is_loopback, [str(listen.port)]) == (False, gateway()["expose"])
     assert f":{listen.port}/livez" in gateway()["healthcheck"]["test"][-1]
-    assert ",web]" in DOCKERFILE
+    assert "[sha2,ed25519,alerts,metrics,web]" in DOCKERFILE
     variables = {
         name: "mysql://u:p@db/w" if "DSN" in name else str(value)
         for name, value in gateway()["environment"].items()
