@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
+from heapq import nsmallest
 from typing import Final, NamedTuple
 
 from wpbridge.action import Status
@@ -159,7 +160,7 @@ def _set_by_status(found: Numbers, readings: Readings) -> None:
 def _set_by_group(found: Numbers, readings: Readings) -> None:
     """Set what is told by group. Where nothing is due, there is a number that says so."""
     due = readings.due_by_group or {"": 0}
-    first = sorted(due, key=lambda slug: (-due[slug], slug))[:MOST_GROUPS]
+    first = {*nsmallest(MOST_GROUPS, due, key=lambda slug: (-due[slug], slug))}
     names = {slug: slug if slug in first else OTHER for slug in due}
     for slug, count in due.items():
         found.add("wpbridge_due_actions", names[slug], value=count)
