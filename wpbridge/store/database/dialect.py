@@ -83,8 +83,8 @@ class Catalogue(Protocol):
         """Return the id that the next row of a table gets; None where the database does not say."""
         ...
 
-    def sizes(self, connection: Connection) -> dict[str, TableSize]:
-        """Return the sizes of all tables by name; empty where the database does not say."""
+    def sizes(self, connection: Connection, tables: Sequence[str]) -> dict[str, TableSize]:
+        """Return the sizes of these tables by name; empty where the database does not say."""
         ...
 
     def file_bytes(self, connection: Connection) -> int:

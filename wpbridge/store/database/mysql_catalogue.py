@@ -128,13 +128,17 @@ class MySQLCatalogue:
         match = _NEXT_ID.search(self.written(connection, table))
         return int(match[1]) if match else 1
 
-    def sizes(self, connection: Connection) -> dict[str, TableSize]:
-        """See :class:`Catalogue`."""
+    def sizes(self, connection: Connection, tables: Sequence[str]) -> dict[str, TableSize]:
+        """See :class:`Catalogue`. The query names each table, so that no other one is opened."""
+        asked = " UNION ALL ".join(
+            f"{_SIZES} AND TABLE_NAME = :t{place}" for place in range(len(tables))
+        )
+        values = {f"t{place}": table for place, table in enumerate(tables)}
         return {
             str(name): TableSize(
                 engine=str(engine), rows=None if count is None else int(count), data_bytes=int(size)
             )
-            for name, engine, count, size, _ in _rows(connection, _SIZES)
+            for name, engine, count, size, _ in _rows(connection, asked, **values)
         }
 
     def file_bytes(self, connection: Connection) -> int:

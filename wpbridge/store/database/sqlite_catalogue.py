@@ -114,9 +114,9 @@ class SQLiteCatalogue:
         del connection, table
         return None
 
-    def sizes(self, connection: Connection) -> dict[str, TableSize]:
+    def sizes(self, connection: Connection, tables: Sequence[str]) -> dict[str, TableSize]:
         """See :class:`Catalogue`. SQLite does not say."""
-        del connection
+        del connection, tables
         return {}
 
     def file_bytes(self, connection: Connection) -> int:

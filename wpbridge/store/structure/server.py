@@ -43,9 +43,7 @@ class Server:
 
     def sizes(self) -> dict[str, TableSize]:
         """Return the sizes of the plugin's tables and ours by name; empty on SQLite."""
-        wanted = {name.lower() for name in self._names.queue}
-        found = self._session.run(self.dialect.sizes)
-        return {name: size for name, size in found.items() if name.lower() in wanted}
+        return self._session.run(lambda c: self.dialect.sizes(c, self._names.queue))
 
     def file_bytes(self) -> int:
         """Return the size of SQLite's file; 0 on MySQL."""
