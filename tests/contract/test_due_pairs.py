@@ -1,11 +1,14 @@
 """What is due by hook and group, and which part of it could start."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from factories import NOW
+from queue_simulation import history, readings
 from rows import change
 from wpbridge.action import Status
+from wpbridge.monitor.advising import advice_of
 from wpbridge.monitor.due_parts import parts_of
 from wpbridge.queue.facade import Queue
 from wpbridge.site.rules import Limit, rate_of
@@ -44,7 +47,35 @@ def test_pairs_are_counted_exactly_with_what_is_claimed(queue: Queue, store: Run
         ("später\u00a0🐘", "eu", 1, 0),
     ]
     assert shown(pairs.running()) == [("mail", "eu", 2, 2)]
-    assert sum(pair.actions for pair in pairs.due(NOW, most=2)) == 2
+
+
+def test_of_many_the_oldest_and_the_newest_are_counted_once(
+    queue: Queue, store: RunnerStore
+) -> None:
+    """What is paused becomes old. What is new must be seen behind it."""
+    add(queue, "paused", count=6, scheduled_date_gmt="2026-01-01 00:00:00")
+    add(queue, "undated", scheduled_date_gmt="0000-00-00 00:00:00")
+    for minute in range(5):
+        add(queue, "mail", scheduled_date_gmt=f"2026-02-01 00:0{minute}:00")
+    pairs = store.parts.due_pairs
+    assert shown(pairs.due(NOW, most=3)) == [("paused", "", 2, 0), ("undated", "", 1, 0)]
+    assert shown(pairs.newest(NOW, most=3)) == [("mail", "", 3, 0)]
+    # Those of the last second that was seen are not counted twice.
+    assert shown(pairs.newest(NOW, most=9)) == [("mail", "", 3, 0)]
+    assert pairs.newest(NOW, most=100) == []
+
+
+def test_what_is_new_behind_much_that_is_paused_still_needs_places(
+    queue: Queue, store: RunnerStore
+) -> None:
+    add(queue, "paused", count=6, scheduled_date_gmt="2026-01-01 00:00:00")
+    add(queue, "mail", count=6, scheduled_date_gmt="2026-02-01 00:00:00")
+    queue.pause(hooks=["paused"])
+    seen = replace(readings(due=12, places=1), at=NOW, pauses=queue.pauses())
+    lately = history(arrivals=0.0, service=10.0, ended=300)
+    told = advice_of(store.parts, seen, target_wait=timedelta(minutes=1), history=lately, most=6)
+    # Six of them take a minute of one place.
+    assert (told.workers_advised, told.obstacle) == (2, None)
 
 
 DUE = [

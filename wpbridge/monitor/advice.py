@@ -102,7 +102,7 @@ class Seen(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueParts:
-    """What is due, by whether it could start if a place were free; counted among the oldest."""
+    """What is due, by whether it could start if a place were free; counted in a sample."""
 
     free: Mapping[str, int]
     """By hook: what only waits for a place."""

@@ -42,13 +42,14 @@ def advice_of(
         held: the hooks that are held; None to ask for them.
         history: what :func:`lately` has found; None to ask for it.
         pairs: the oldest due actions by hook and group; None to ask for them.
-        most: so many of the oldest due actions are asked for then.
+        most: so many of the oldest due actions are sorted, and as many of the newest if that is not
+            all.
     """
     seconds = target_wait.total_seconds()
     parts = None
     if readings.due:
         parts = parts_of(
-            store.due_pairs.due(readings.at, most=most) if pairs is None else pairs,
+            _sample(store, readings, pairs, most),
             store.due_pairs.running() if limits else (),
             pauses=readings.pauses,
             limits=limits,
@@ -56,6 +57,16 @@ def advice_of(
             target_wait_seconds=seconds,
         )
     return advise(readings, history or lately(store, readings), seconds, parts=parts)
+
+
+def _sample(
+    store: OpenStore, readings: Seen, oldest: Sequence[Pair] | None, most: int
+) -> Sequence[Pair]:
+    """Return the oldest due actions by pair, and where these are not all, as many of the newest."""
+    pairs = store.due_pairs.due(readings.at, most=most) if oldest is None else oldest
+    if sum(pair.actions for pair in pairs) < most:
+        return pairs
+    return [*pairs, *store.due_pairs.newest(readings.at, most=most)]
 
 
 def lately(store: OpenStore, readings: Seen) -> History:

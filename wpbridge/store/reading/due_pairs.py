@@ -48,6 +48,16 @@ class DuePairs:
             f" FROM {table}{index} WHERE {DUE}"
             f" ORDER BY scheduled_date_gmt LIMIT :most) AS firsts GROUP BY {exact}, group_id"
         )
+        # Which dates the oldest have, the index tells alone.
+        seen = (
+            f"SELECT MAX(scheduled_date_gmt) FROM (SELECT scheduled_date_gmt FROM {table}{index}"
+            f" WHERE {DUE} ORDER BY scheduled_date_gmt LIMIT :most) AS firsts"
+        )
+        self._newest: Final = text(
+            f"{columns}, {dated} FROM (SELECT hook, group_id, claim_id, scheduled_date_gmt"
+            f" FROM {table}{index} WHERE {DUE} AND scheduled_date_gmt > ({seen})"
+            f" ORDER BY scheduled_date_gmt DESC LIMIT :most) AS lasts GROUP BY {exact}, group_id"
+        )
         self._running: Final = text(
             f"{columns}, NULL FROM (SELECT hook, group_id, claim_id FROM {table}{index}"
             f" WHERE status = 'in-progress' LIMIT :most) AS firsts GROUP BY {exact}, group_id"
@@ -56,6 +66,13 @@ class DuePairs:
     def due(self, now: datetime, *, most: int = SCANNED) -> list[Pair]:
         """Count the due actions by pair, among the oldest ``most`` of them."""
         return self._pairs(self._due, now=to_text(now), zero=ZERO_DATE, most=most)
+
+    def newest(self, now: datetime, *, most: int = SCANNED) -> list[Pair]:
+        """Count by pair the newest ``most`` of the due actions that are not among the oldest.
+
+        What is old may be unlike what is new, since what is paused or limited becomes old.
+        """
+        return self._pairs(self._newest, now=to_text(now), zero=ZERO_DATE, most=most)
 
     def running(self, *, most: int = SCANNED) -> list[Pair]:
         """Count the running actions by pair, among ``most`` of them."""
