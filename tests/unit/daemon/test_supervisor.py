@@ -9,6 +9,7 @@ import pytest
 from wpbridge.daemon.changed_files import ChangedFiles
 from wpbridge.daemon.fleet import Fleet
 from wpbridge.daemon.measured import Measured
+from wpbridge.daemon.terms import CurrentTerms, Terms
 from wpbridge.daemon.worker_link import Lifetime
 from wpbridge.daemon.worker_process import RECYCLED, Child
 from wpbridge.daemon.worker_slots import delay
@@ -442,3 +443,25 @@ def test_what_was_never_chosen_is_not_told_after_a_reload() -> None:
     stage.fleet.set_concurrency(8)
     stage.fleet.unscale(4)
     assert WORDS == [(1, "concurrency 8"), (1, "concurrency 4")]
+
+
+def test_a_reload_of_a_daemon_that_scales_drains_no_worker_that_was_chosen() -> None:
+    scaling: Any = object()
+    terms = CurrentTerms(Terms(scaling=scaling), lambda: Terms(scaling=scaling))
+    stage = Stage(1)
+    stage.fleet.resize(3)
+    stage.all_ready()
+    terms.reload(stage.fleet)
+    stage.fleet.tick()
+    stage.ready(stage.started[-1])
+    terms.decide(stage.fleet)
+    assert [word for word in WORDS if word[1] == "stop"] == [(1, "stop")]
+    assert terms.now.scaling is scaling
+    # Where the new settings have a number, it counts.
+    fixed = CurrentTerms(Terms(scaling=scaling), lambda: Terms(processes=2, concurrency=4))
+    stage.fleet.set_concurrency(9)
+    fixed.reload(stage.fleet)
+    stage.fleet.rolling.end()
+    fixed.decide(stage.fleet)
+    assert (3, "stop") in WORDS
+    assert (2, "concurrency 4") in WORDS
