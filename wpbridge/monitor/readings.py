@@ -109,17 +109,20 @@ def _groups(pairs: Iterable[Pair]) -> dict[str, tuple[int, datetime | None]]:
 
 
 def _of_runners(store: OpenStore, now: datetime) -> tuple[Mapping[str, datetime], int]:
-    """Return when each kind of runner last gave a sign, and the places of those that live."""
-    found = list(runners(store.tables))
+    """Return when each kind of runner last gave a sign, and the places of those that live.
+
+    A runner without a place of the queue, as the gateway has one for callbacks, is no sign that
+    anybody runs what is due. While there is one, what was counted may be its work.
+    """
+    found, told, me = list(runners(store.tables)), places(store.tables), identity()
+    serving = [runner for runner in found if told.get(runner.id)]
     signs = dict(store.gauges.signs())
-    beats = [now - timedelta(seconds=runner.beat_age_seconds) for runner in found]
-    of_ours = [*beats, signs.get("wpbridge"), store.gauges.last_counted()]
-    last = max((at for at in of_ours if at is not None), default=None)
-    if last is not None:
-        signs["wpbridge"] = last
-    told, me = places(store.tables), identity()
-    live = [runner for runner in found if not is_dead(runner, me)]
-    return signs, sum(told.get(runner.id, 0) for runner in live)
+    beats = [now - timedelta(seconds=runner.beat_age_seconds) for runner in serving]
+    counted = store.gauges.last_counted() if len(serving) == len(found) else None
+    of_ours = [at for at in (*beats, counted, signs.get("wpbridge")) if at is not None]
+    if of_ours:
+        signs["wpbridge"] = max(of_ours)
+    return signs, sum(told[runner.id] for runner in serving if not is_dead(runner, me))
 
 
 def _seconds(since: datetime, now: datetime) -> float:
