@@ -19,7 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench import SHAPES, fill, milliseconds, rows_of
+from bench import HOOK, SHAPES, fill, milliseconds, rows_of
 from bench_daemon import LONGEST_SECONDS, SETTLED_SECONDS, cpu_seconds, daemon
 from bench_queue import fresh
 from servers import MariaDB, private_mariadb
@@ -29,7 +29,15 @@ from wpbridge.store.running.runner_store import RunnerStore
 SHAPES["not_ours"] = ("CONCAT('other_', n % 50)", "n % 900000", "10", "1 + n % 2")
 SHAPES["many_hooks"] = ("CONCAT('bench_', n % 10000)", "n % 900000", "10", "1 + n % 2")
 HOOKS = 10_000
-HANDLERS = f"""
+PLAIN = f"""
+from wpbridge import hook
+
+
+@hook("{HOOK}")
+def work(number):
+    pass
+"""
+MANY = f"""
 from wpbridge import hook
 
 
@@ -156,7 +164,7 @@ def loaded(server: MariaDB, actions: int, pairs: int) -> dict[str, object]:
     store = fresh(server, "loaded")
     for turn in range(pairs + 1):
         for kind, told in found.items():
-            fill(store, "many_hooks", actions)
+            fill(store, "all_ours", actions)
             one = run_all(server.url("loaded"), store, actions, is_on=kind == "scraped")
             if turn:  # The first warms the server up.
                 told.append(one)
@@ -184,7 +192,7 @@ def run_all(dsn: str, store: RunnerStore, actions: int, *, is_on: bool) -> dict[
     address = free_address() if is_on else None
     flags = [f"--metrics={address}"] if is_on else []
     start = time.monotonic()
-    with daemon(dsn, *flags, handlers=HANDLERS) as one, scraped(address):
+    with daemon(dsn, *flags, handlers=PLAIN) as one, scraped(address):
         pids = one.processes()
         until(lambda: has_ended(store), pause=0.5)
         seconds = time.monotonic() - start
@@ -210,7 +218,7 @@ def many_hooks(server: MariaDB) -> dict[str, object]:
     store = fresh(server, "hooks")
     fill(store, "many_hooks", 2 * HOOKS)
     address = free_address()
-    with daemon(server.url("hooks"), f"--metrics={address}", handlers=HANDLERS):
+    with daemon(server.url("hooks"), f"--metrics={address}", handlers=MANY):
         until(lambda: has_ended(store), pause=0.5)
         until(lambda: readable(address))
         # What a worker has counted is sent within a second.

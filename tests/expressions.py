@@ -12,8 +12,9 @@ from wpbridge.telling.metrics import METRICS, Metric
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[\w:$]+|[^\s\w]')
 _GROWN = re.compile(
-    r"\((\w*\{[^{}]*\}) unless \1 offset (\S+)\)"
-    r" and on \(job, instance\) up offset \2 == 1 or increase\(\1\[\2\]\)"
+    r"\((\w+(?:\{[^{}]*\})?|\{[^{}]*\}) unless \1 offset (\S+)\)"
+    r" and \(count_over_time\(\1\[\2\]\) < on \(job, instance\) group_left"
+    r" sum_over_time\(up\[\2\]\)\) or increase\(\1\[\2\]\)"
 )
 """How much a counter has grown, with the first value of a series that is new."""
 _PARTS = ("_bucket", "_sum", "_count")

@@ -23,7 +23,7 @@ NOW: Final = (
         "Errors of the database that runners met.",
         "short",
         or_none_counted(grown("wpbridge_db_errors_total", within="1h"), within="1h"),
-        bad_from=1,
+        bad_from=10,
     ),
     number(
         "Size",

@@ -204,7 +204,11 @@ _OPTIONS: Final[dict[Kind, Json]] = {
         "tooltip": {"mode": "multi", "sort": "desc"},
     },
     "table": {"showHeader": True},
-    "heatmap": {"calculate": False, "yAxis": {"unit": "s"}, "color": {"scheme": "Oranges"}},
+    "heatmap": {
+        "calculate": False,
+        "yAxis": {"unit": "s"},
+        "color": {"mode": "scheme", "scheme": "Oranges"},
+    },
 }
 
 

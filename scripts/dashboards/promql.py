@@ -51,12 +51,13 @@ def grown(name: str, *by: str, within: str, where: tuple[str, ...] = ()) -> str:
     """Return the same as :func:`increase`, with the first value of a series that is new.
 
     A series begins when its first failure is counted, and ``increase`` takes that value for an old
-    one. It is new if its daemon was scraped before and the series was not there.
+    one. A series is new if its daemon was scraped more often than the series was there.
     """
     series = of(name, *where)
-    new = f"({series} unless {series} offset {within})"
-    is_watched = f"and on (job, instance) up offset {within} == 1"
-    return f"sum{_by(*by)}({new} {is_watched} or increase({series}[{within}]))"
+    scrapes = f"on (job, instance) group_left sum_over_time(up[{within}])"
+    is_new = f"(count_over_time({series}[{within}]) < {scrapes})"
+    new = f"({series} unless {series} offset {within}) and {is_new}"
+    return f"sum{_by(*by)}({new} or increase({series}[{within}]))"
 
 
 def or_zero(expression: str) -> str:

@@ -94,7 +94,7 @@ DAEMONS: Final = (
     ),
     chart(
         "Versions",
-        "How many daemons run each version.",
+        "How many daemons and gateways run each version.",
         "short",
         (of_daemons("wpbridge_build_info", "version"), "{{version}}"),
     ),

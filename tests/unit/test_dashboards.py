@@ -14,6 +14,7 @@ import yaml
 import dashboards
 from conftest import ROOT, needs
 from expressions import faults, uses
+from wpbridge.monitor.recorded import RECORDED
 from wpbridge.telling.metrics import METRICS
 
 FOLDER = ROOT / "wpbridge" / "deploy" / "grafana"
@@ -130,6 +131,12 @@ def test_every_metric_is_on_a_board() -> None:
 def test_what_would_be_wrong_is_seen(expression: str, fault: str) -> None:
     found = faults(expression)
     assert any(fault in one for one in found) if fault else found == []
+
+
+def test_recording_rules_keep_to_the_same() -> None:
+    for name, expression in RECORDED.items():
+        # Some are made of others.
+        assert [one for one in faults(expression) if one != "it asks for no metric"] == [], name
 
 
 def test_promtool_reads_each_expression(tmp_path: Path) -> None:

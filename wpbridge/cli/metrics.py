@@ -81,11 +81,22 @@ def check_metrics(listen: str | None, settings: Settings) -> None:
 
 @contextlib.contextmanager
 def measured(
-    listen: str | None, settings: Settings, *, also: Callable[[], Numbers] = Numbers
+    listen: str | None,
+    settings: Settings,
+    *,
+    also: Callable[[], Numbers] = Numbers,
+    has_places: bool = True,
 ) -> Iterator[Measured | None]:
     """Tell metrics at an address while this block runs; nowhere if it is None.
 
-    Yields what adds them up. ``also`` returns what this process itself has counted since its start.
+    Args:
+        listen: the address.
+        settings: which site, and who may read.
+        also: returns what this process itself has counted since its start.
+        has_places: False for a gateway, at whose processes no action runs.
+
+    Yields:
+        What adds the numbers up.
 
     Raises:
         ConfigError: nothing can listen there, it needs a token, or the extra is missing.
@@ -98,7 +109,7 @@ def measured(
 
     site = resolve(settings, os.environ).label
     with closing(CachedGauges.of(settings)) as gauges:
-        found = Measured(gauges.numbers, also)
+        found = Measured(gauges.numbers, also, has_places=has_places)
         with closing(
             endpoint.serve(listen, found.numbers, site=site, token=settings.metrics_token)
         ) as server:

@@ -88,7 +88,7 @@ def serve(
         return
     with (
         closing(gateway("listening").opened(settings)) as ear,
-        measured(settings.web_metrics, settings) as numbers,
+        measured(settings.web_metrics, settings, has_places=False) as numbers,
     ):
         ready(ear.told)
         code = supervise(

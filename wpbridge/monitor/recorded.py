@@ -33,7 +33,9 @@ RECORDED: Final[Mapping[str, str]] = {
     "wpbridge:workers_advised:max": "max by (site) (wpbridge_workers_advised)",
     "wpbridge:scrape_success:max": "max by (site) (wpbridge_scrape_success)",
     # Each daemon has its own workers and its own counters: these are summed up.
-    "wpbridge:workers:sum": "sum by (site, state) (wpbridge_workers)",
+    "wpbridge:workers:sum": (
+        "sum by (site, state) (max by (site, state, instance) (wpbridge_workers))"
+    ),
     "wpbridge:actions_completed:increase15m": _increase(
         "wpbridge_actions_completed_total", "15m", "site, hook"
     ),
