@@ -225,7 +225,7 @@ class Store(Protocol):
         pid: int,
         pid_started: str,
         wake_address: str = "",
-        places: int = 0,
+        places: int = 1,
     ) -> RunnerId:
         """Add this runner to the table of runners, which is made on first use.
 

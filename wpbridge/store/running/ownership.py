@@ -119,7 +119,7 @@ class Ownership:
         pid: int,
         pid_started: str,
         wake_address: str = "",
-        places: int = 0,
+        places: int = 1,
     ) -> RunnerId:
         """Insert this runner's row. A runner that begins anew has nothing in hand."""
         self._row = self._tried = _Row()

@@ -80,7 +80,7 @@ class RunnerStore:
         pid: int,
         pid_started: str,
         wake_address: str = "",
-        places: int = 0,
+        places: int = 1,
     ) -> RunnerId:
         """See :class:`Store`."""
         store = self.parts
