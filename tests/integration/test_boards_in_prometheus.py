@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +11,11 @@ from typing import Any, Final
 import pytest
 
 import prometheus
-from conftest import ROOT
+from conftest import ROOT, needs
 from daemons import until
 from wpbridge.monitor import endpoint
 from wpbridge.telling.counting import Numbers
+from wpbridge.telling.exposition import text_of
 from wpbridge.telling.metrics import METRICS
 
 BOARDS: Final = sorted((ROOT / "wpbridge" / "deploy" / "grafana").glob("*.json"))
@@ -104,3 +106,14 @@ def test_what_has_no_group_has_a_name(server: prometheus.Prometheus) -> None:
     expression = panel["targets"][0]["expr"].replace("$site", "shop").replace("$group", ".*")
     found = answered(server, expression)
     assert sorted(one["metric"]["group"] for one in found) == ["mail", "no group"]
+
+
+def test_promtool_has_nothing_to_say_against_the_metrics() -> None:
+    needs(prometheus.MISSING)
+    done = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=text_of(growing()(), site='a "shop"\n'),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
