@@ -77,18 +77,15 @@ class Due:
 
         Without a cap all of them are counted.
         """
-        limit = "" if cap is None else " LIMIT :cap"
-        more = {} if cap is None else {"cap": cap}
+        rows = f"{self._by_hook} WHERE hook = :hook AND {DUE} AND {self._exact} = :exact"
+        values: dict[str, object] = {"now": to_text(now)}
+        if cap is not None:
+            rows, values = f"(SELECT 1 FROM {rows} LIMIT :cap) AS held", {**values, "cap": cap}
         return sum(
             int(count)
             for hook in hooks
             for (count,) in self._rows(
-                f"SELECT COUNT(*) FROM (SELECT 1 FROM {self._by_hook} WHERE hook = :hook AND {DUE}"
-                f" AND {self._exact} = :exact{limit}) AS held",
-                now=to_text(now),
-                hook=hook,
-                exact=to_bytes(hook),
-                **more,
+                f"SELECT COUNT(*) FROM {rows}", hook=hook, exact=to_bytes(hook), **values
             )
         )
 
