@@ -21,8 +21,9 @@ from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.rows.stats import Count
 from wpbridge.store.running.runner_store import RunnerStore
-from wpbridge.telling.counting import Counter, Numbers, What, minute_of, numbers_of
+from wpbridge.telling.counting import Counter, What, minute_of, numbers_of
 from wpbridge.telling.metrics import MOST_PAIRS
+from wpbridge.telling.numbers import Numbers
 from wpbridge.upkeep.history import DUE, EVERY_SECONDS, History
 
 LOGS = "wp_actionscheduler_logs"

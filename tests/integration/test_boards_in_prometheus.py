@@ -14,9 +14,9 @@ import prometheus
 from conftest import ROOT, needs
 from daemons import until
 from wpbridge.monitor import endpoint
-from wpbridge.telling.counting import Numbers
 from wpbridge.telling.exposition import text_of
 from wpbridge.telling.metrics import METRICS
+from wpbridge.telling.numbers import Numbers
 
 BOARDS: Final = sorted((ROOT / "wpbridge" / "deploy" / "grafana").glob("*.json"))
 VALUES: Final = {

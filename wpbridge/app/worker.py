@@ -22,7 +22,7 @@ from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
-from wpbridge.telling.counting import Numbers
+from wpbridge.telling.numbers import Numbers
 
 
 def serve(settings: Settings, told: str) -> int:

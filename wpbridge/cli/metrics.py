@@ -14,8 +14,9 @@ from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
 from wpbridge.store.opened import OpenStore
-from wpbridge.telling.counting import Counter, Numbers
+from wpbridge.telling.counting import Counter
 from wpbridge.telling.log import tell
+from wpbridge.telling.numbers import Numbers
 
 
 def metrics_option(setting: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

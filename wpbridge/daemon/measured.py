@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import wpbridge
-from wpbridge.telling.counting import Numbers, Totals
+from wpbridge.telling.numbers import Numbers, Totals
 
 
 class Measured:

@@ -25,7 +25,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.queue.wake import Listener
 from wpbridge.runner.loop import Runner
 from wpbridge.system import processes
-from wpbridge.telling.counting import Numbers
+from wpbridge.telling.numbers import Numbers
 
 TICK_SECONDS: Final = 1.0
 NUDGE_SECONDS: Final = 10.0

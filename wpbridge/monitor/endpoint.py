@@ -20,8 +20,8 @@ from wpbridge.monitor.exposing import needed
 from wpbridge.site.wake_kinds import joined
 from wpbridge.site.web_kinds import Listen
 from wpbridge.system.listening import listening_at
-from wpbridge.telling.counting import Numbers
 from wpbridge.telling.log import tell
+from wpbridge.telling.numbers import Numbers
 
 DEFAULT_LISTEN: Final = "127.0.0.1:9464"
 """Where metrics are by default."""

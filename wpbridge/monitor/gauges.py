@@ -20,8 +20,8 @@ from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import open_site
 from wpbridge.store.opened import OpenStore
-from wpbridge.telling.counting import Numbers
 from wpbridge.telling.metrics import OTHER
+from wpbridge.telling.numbers import Numbers
 
 MOST_GROUPS: Final = 20
 """So many groups, those with the most due actions, have series of their own."""

@@ -14,8 +14,8 @@ from typing import Final
 from wpbridge.errors import ConfigError
 from wpbridge.monitor.exposing import needed
 from wpbridge.system.whole_files import replacing
-from wpbridge.telling.counting import Numbers, Totals
 from wpbridge.telling.log import tell
+from wpbridge.telling.numbers import Numbers, Totals
 
 _MODE: Final = 0o644
 """Node_exporter reads it as another user. It has names of hooks and numbers, and no data."""

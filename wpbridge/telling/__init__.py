@@ -11,6 +11,7 @@ DOOR: Final = (
     "lines",
     "log",
     "metrics",
+    "numbers",
     "sentry",
     "traces",
     "visible",

@@ -15,8 +15,8 @@ from prometheus_client.core import (
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from wpbridge.telling.counting import Key, Numbers
 from wpbridge.telling.metrics import METRICS
+from wpbridge.telling.numbers import Key, Numbers
 
 __all__ = ["CONTENT_TYPE_LATEST", "numbers_in", "sites_in", "text_of"]
 

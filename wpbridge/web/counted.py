@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from wpbridge.telling.counting import Numbers
+from wpbridge.telling.numbers import Numbers
 
 
 class Counted:

@@ -7,7 +7,7 @@ from wpbridge.daemon.measured import Measured
 from wpbridge.monitor.advice import Advice
 from wpbridge.monitor.exposing import needed
 from wpbridge.monitor.gauges import CachedGauges
-from wpbridge.telling.counting import Numbers
+from wpbridge.telling.numbers import Numbers
 from wpbridge.web.counted import Counted
 
 FIRST_SECONDS = 5.0

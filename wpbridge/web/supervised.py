@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from wpbridge.daemon.signals import deafen
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
-from wpbridge.telling.counting import Numbers
+from wpbridge.telling.numbers import Numbers
 from wpbridge.web.serving import Server, application
 
 _FIRST: Final = "1"

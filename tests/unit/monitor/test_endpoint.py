@@ -9,7 +9,7 @@ import pytest
 
 from wpbridge.errors import ConfigError
 from wpbridge.monitor import endpoint
-from wpbridge.telling.counting import Numbers
+from wpbridge.telling.numbers import Numbers
 
 TOKEN = "a-token-of-the-test"
 

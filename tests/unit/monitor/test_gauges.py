@@ -8,9 +8,10 @@ from wpbridge.monitor.gauges import MOST_GROUPS, gauge_numbers
 from wpbridge.monitor.history import History
 from wpbridge.monitor.readings import Readings
 from wpbridge.store.records import Pause
-from wpbridge.telling.counting import Numbers, Tally, Totals, What, numbers_of
+from wpbridge.telling.counting import Tally, What, numbers_of
 from wpbridge.telling.exposition import text_of
 from wpbridge.telling.metrics import METRICS
+from wpbridge.telling.numbers import Numbers, Totals
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 OF_TABLES = {name for name, metric in METRICS.items() if metric.source == "tables"}

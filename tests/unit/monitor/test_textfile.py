@@ -8,8 +8,9 @@ import pytest
 from heard import heard
 from wpbridge.errors import ConfigError
 from wpbridge.monitor import textfile
-from wpbridge.telling.counting import Counter, Numbers, What, numbers_of
+from wpbridge.telling.counting import Counter, What, numbers_of
 from wpbridge.telling.exposition import numbers_in
+from wpbridge.telling.numbers import Numbers
 
 COMPLETED = "wpbridge_actions_completed_total", ("mail", "send", "wpbridge")
 

@@ -5,9 +5,10 @@ import threading
 
 import pytest
 
-from wpbridge.telling.counting import Counter, Numbers, Totals, What, numbers_of
+from wpbridge.telling.counting import Counter, What, numbers_of
 from wpbridge.telling.exposition import numbers_in, text_of
 from wpbridge.telling.metrics import METRICS, MOST_DURATIONS, MOST_PAIRS
+from wpbridge.telling.numbers import Numbers, Totals
 
 OUTCOMES = ("complete", "failed", "retried", "canceled")
 
