@@ -55,7 +55,7 @@ STATUS_PARTS = {
     ),
     *("store.opened", "store.queueing", "store.reading", "store.records", "store.rows"),
     *("store.running", "store.schema", "store.structure", "system.trusted_files"),
-    *("telling.counting", "telling.log", "telling.metrics", "telling.visible"),
+    *("telling.counting", "telling.log", "telling.metrics", "telling.numbers", "telling.visible"),
     *("monitor.advice", "monitor.advising", "monitor.due_parts", "monitor.glance"),
     *("monitor.history", "monitor.percentiles"),
 }
