@@ -1,5 +1,7 @@
 """Making things for tests; verbs, with every value changeable."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -90,3 +92,9 @@ def whole(**changes: Any) -> WholeRow:
         group="g",
     )
     return replace(row, **changes)
+
+
+def bucketed(seconds: float, bounds: Sequence[float]) -> tuple[int, ...]:
+    """Return the buckets of one duration or wait."""
+    place = bisect_left(bounds, seconds)
+    return tuple(int(place == number) for number in range(len(bounds) + 1))

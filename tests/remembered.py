@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from wpbridge.store.rows.stats import Count, bucketed
+from factories import bucketed
+from wpbridge.store.rows.stats import Count
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.metrics import DURATION_BOUNDS
 

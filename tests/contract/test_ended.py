@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from factories import bucketed
 from wpbridge.monitor.ended import ended_by
-from wpbridge.store.rows.stats import MINUTES_KEPT, Count, bucketed
+from wpbridge.store.rows.stats import MINUTES_KEPT, Count
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
 

@@ -10,6 +10,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from daemons import until
+from factories import bucketed
 from gateway import Gateway, serving
 from receiver import Receiver
 from rows import change, query, set_status
@@ -25,7 +26,7 @@ from wpbridge.runner import catch_up
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.rows.stats import Count, bucketed
+from wpbridge.store.rows.stats import Count
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.metrics import DURATION_BOUNDS
 

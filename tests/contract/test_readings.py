@@ -9,7 +9,7 @@ import pytest
 
 from clocks import FakeClock
 from daemons import until
-from factories import NOW, insert, make_new
+from factories import NOW, bucketed, insert, make_new
 from reads import read_for
 from rows import change, query
 from stores import open_store
@@ -17,14 +17,14 @@ from wpbridge.errors import StoreUnavailable
 from wpbridge.monitor import readings as under_test
 from wpbridge.monitor import repeating
 from wpbridge.monitor.gauges import CachedGauges
-from wpbridge.monitor.readings import CachedReadings, Readings, read
+from wpbridge.monitor.readings import Readings, read
 from wpbridge.monitor.repeating import Repeated
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading import gauges, stopped_chains, survey
-from wpbridge.store.rows.stats import Count, bucketed
+from wpbridge.store.rows.stats import Count
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.metrics import DURATION_BOUNDS
 
@@ -335,7 +335,7 @@ def test_the_last_reading_is_given_until_it_is_old(
     store: RunnerStore, dsn: str, clock: FakeClock
 ) -> None:
     insert(store, make_new())
-    cached = CachedReadings(opener(dsn), clock)
+    cached = Repeated(read, opener(dsn), clock)
     try:
         cached.wait(60)
         told = cached.latest()

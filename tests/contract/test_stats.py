@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from factories import bucketed
 from rows import change
-from wpbridge.store.rows.stats import HOURS_KEPT, MINUTES_KEPT, Count, Span, bucketed
+from wpbridge.store.rows.stats import HOURS_KEPT, MINUTES_KEPT, Count, Span
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
 
@@ -35,14 +36,6 @@ def count(minute: int = 0, *, hook: str = "h", outcome: str = "complete", took: 
 def kept(store: RunnerStore, span: Span = "minute") -> list[tuple[str, int, float]]:
     found = store.parts.stats.of(span, BEGIN - timedelta(days=1), BEGIN + timedelta(days=1))
     return [(f"{c.hook} {c.outcome} {c.begin:%H:%M}", c.actions, c.duration_seconds) for c in found]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "place"), [(0, 0), (0.005, 0), (0.0051, 1), (300, 13), (301, 14), (1e9, 14)]
-)
-def test_a_duration_lies_in_the_first_bucket_that_holds_it(seconds: float, place: int) -> None:
-    buckets = bucketed(seconds, DURATION_BOUNDS)
-    assert (buckets.index(1), sum(buckets), len(buckets)) == (place, 1, len(DURATION_BOUNDS) + 1)
 
 
 def test_counts_are_added_to_what_is_there(store: RunnerStore) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from cli_helpers import Site, is_one_line
-from factories import insert, make_new
+from factories import bucketed, insert, make_new
 from rows import change
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.store.base import ClaimFilter
-from wpbridge.store.rows.stats import Count, bucketed
+from wpbridge.store.rows.stats import Count
 from wpbridge.telling.metrics import DURATION_BOUNDS
 
 ACTIONS = "wp_actionscheduler_actions"

@@ -1,12 +1,10 @@
 """What the tables show at one moment: the gauges that metrics, alerts and the dashboard share."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from wpbridge.clock import Clock
 from wpbridge.dataclass import dataclass
-from wpbridge.monitor.repeating import Repeated
 from wpbridge.runner.identity import identity
 from wpbridge.runner.liveness import is_dead
 from wpbridge.store.opened import OpenStore
@@ -127,11 +125,3 @@ def _of_runners(store: OpenStore, now: datetime) -> tuple[Mapping[str, datetime]
 
 def _seconds(since: datetime, now: datetime) -> float:
     return max(0.0, (now - since).total_seconds())
-
-
-class CachedReadings(Repeated[Readings]):
-    """The last reading of a site, made over and over on a thread of its own."""
-
-    def __init__(self, open_store: Callable[[], OpenStore], clock: Clock | None = None) -> None:
-        """Begin to read; ``open_store`` opens a store of the site, for the thread alone."""
-        super().__init__(read, open_store, clock)

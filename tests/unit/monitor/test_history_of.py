@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factories import bucketed
 from wpbridge.monitor.history import Ended, history_in
 from wpbridge.monitor.percentiles import percentile
-from wpbridge.store.rows.stats import Count, bucketed
+from wpbridge.store.rows.stats import Count
 from wpbridge.telling.metrics import DURATION_BOUNDS
 
 BEGIN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

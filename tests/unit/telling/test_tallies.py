@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from wpbridge.telling.counting import Counter, What, numbers_of
+from wpbridge.telling.counting import Counter, Tally, What, numbers_of
 from wpbridge.telling.exposition import numbers_in, text_of
 from wpbridge.telling.metrics import METRICS, MOST_DURATIONS, MOST_PAIRS
 from wpbridge.telling.numbers import Numbers, Totals
@@ -145,3 +145,12 @@ def test_names_and_labels_are_as_prometheus_wants_them() -> None:
         assert bool(metric.bounds) == (metric.kind == "histogram")
         assert not {"host", "id", "message", "site", "le"} & set(metric.labels)
         assert list(metric.bounds) == sorted(metric.bounds)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "place"), [(0, 0), (0.005, 0), (0.0051, 1), (300, 13), (301, 14), (1e9, 14)]
+)
+def test_a_duration_lies_in_the_first_bucket_that_holds_it(seconds: float, place: int) -> None:
+    tally = Tally()
+    tally.add(seconds, None)
+    assert (tally.durations.index(1), sum(tally.durations)) == (place, 1)

@@ -6,7 +6,6 @@ other outcomes are samples (docs/explain/measuring.md), which are joined alike. 
 up to hours when they are old, and hours are deleted at last.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,12 +25,6 @@ HOURS_KEPT: Final = timedelta(days=90)
 _NO_DURATIONS: Final = (0,) * (len(DURATION_BOUNDS) + 1)
 _NO_WAITS: Final = (0,) * (len(WAIT_BOUNDS) + 1)
 _KEY: Final = ", ".join(STATS.key)
-
-
-def bucketed(seconds: float, bounds: Sequence[float]) -> tuple[int, ...]:
-    """Return the buckets of one duration or wait."""
-    place = bisect_left(bounds, seconds)
-    return tuple(int(place == number) for number in range(len(bounds) + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
