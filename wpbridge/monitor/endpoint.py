@@ -2,7 +2,8 @@
 
 It answers that one path and closes each connection. A client that is slow, says too much, or comes
 with many others loses its connection; the process that is measured does not notice. Beyond this
-host it answers only who knows the token.
+host it answers only who knows the token. Without a token it does not answer to names with dots,
+since a page in a browser of this host could ask by one.
 """
 
 import asyncio
@@ -34,12 +35,14 @@ SECONDS: Final = 5.0
 """A request must have arrived, and its answer be taken, within this time each."""
 FRESH_SECONDS = 0.5
 """So long the same text is told again: writing it takes some milliseconds of the processor."""
+_PLAIN: Final = "Content-Type: text/plain; charset=utf-8"
 _REASONS: Final = {
     200: "OK",
     400: "Bad Request",
     401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
+    421: "Misdirected Request",
     500: "Internal Server Error",
 }
 
@@ -197,24 +200,23 @@ class Server:
 
     def _found(self, lines: list[bytes]) -> tuple[int, bytes, *tuple[str, ...]]:
         """Return the status, the body and further headers of the answer to a request."""
-        plain = "Content-Type: text/plain; charset=utf-8"
         try:
             method, target, version = lines[0].split(b" ")
         except ValueError:
             version = b""
         if not version.startswith(b"HTTP/1."):
-            return 400, b"this is no request\n", plain
+            return 400, b"this is no request\n", _PLAIN
         if target.partition(b"?")[0] != PATH.encode():
-            return 404, f"metrics are at {PATH}\n".encode(), plain
+            return 404, f"metrics are at {PATH}\n".encode(), _PLAIN
         if method not in {b"GET", b"HEAD"}:
-            return 405, b"metrics are only read\n", plain, "Allow: GET, HEAD"
-        if not self._may_read(lines[1:]):
-            return 401, b"send the token\n", plain, "WWW-Authenticate: Bearer"
+            return 405, b"metrics are only read\n", _PLAIN, "Allow: GET, HEAD"
+        if refusal := self._refusal(lines[1:]):
+            return refusal
         try:
             return 200, self._fresh(), f"Content-Type: {self._content_type}"
         except Exception:  # noqa: BLE001 - the next scrape may go well
             tell("metrics.broken", exc_info=True)
-            return 500, b"the metrics cannot be told: see the log\n", plain
+            return 500, b"the metrics cannot be told: see the log\n", _PLAIN
 
     def _fresh(self) -> bytes:
         now = time.monotonic()
@@ -222,12 +224,35 @@ class Server:
             self._last = now, self._text()
         return self._last[1]
 
-    def _may_read(self, headers: list[bytes]) -> bool:
+    def _refusal(self, headers: list[bytes]) -> tuple[int, bytes, *tuple[str, ...]] | None:
+        """Return the answer to somebody who may not read the metrics; None for who may."""
         if self._wanted is None:
-            return True
-        given = [
-            value.strip()
-            for name, _, value in (line.partition(b":") for line in headers)
-            if name.lower() == b"authorization"
-        ]
-        return len(given) == 1 and hmac.compare_digest(given[0], self._wanted)
+            if all(map(_is_local, _values(headers, b"host"))):
+                return None
+            return 421, b"ask by an address or a name without dots, or set a token\n", _PLAIN
+        given = _values(headers, b"authorization")
+        if len(given) == 1 and hmac.compare_digest(given[0], self._wanted):
+            return None
+        return 401, b"send the token\n", _PLAIN, "WWW-Authenticate: Bearer"
+
+
+def _values(headers: list[bytes], wanted: bytes) -> list[bytes]:
+    """Return the values of all headers of a name."""
+    return [
+        value.strip()
+        for name, _, value in (line.partition(b":") for line in headers)
+        if name.lower() == wanted
+    ]
+
+
+def _is_local(host: bytes) -> bool:
+    """Return whether a Host header can be of somebody who knows where he asks.
+
+    A page in a browser of this host may have a name of its own lead here. Such a name has a dot.
+    """
+    name = host.decode("latin-1").rpartition("]")[0] or host.decode("latin-1").partition(":")[0]
+    try:
+        ipaddress.ip_address(name.removeprefix("["))
+    except ValueError:
+        return "." not in name or name.endswith(".localhost")
+    return True

@@ -123,6 +123,27 @@ def test_with_a_token_only_who_sends_it_is_answered(header: str, status: int) ->
     assert (b"wpbridge_scrape_success" in answer) == (status == 200)
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:9464", 200),
+        ("[::1]:9464", 200),
+        ("localhost", 200),
+        ("shop.localhost:9464", 200),
+        ("wpbridge:9464", 200),
+        ("rebound.example:9464", 421),
+        ("127.0.0.1.example", 421),
+        ("localhost, rebound.example", 421),
+    ],
+)
+def test_a_page_that_leads_its_own_name_here_is_not_answered(host: str, status: int) -> None:
+    request = f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+    with serving() as server:
+        assert asked(server, request).startswith(f"HTTP/1.1 {status} ".encode())
+    with serving("a-token-of-the-test") as server:
+        assert asked(server, request).startswith(b"HTTP/1.1 401 ")
+
+
 def test_a_head_that_is_too_long_is_not_read_to_its_end() -> None:
     with serving() as server:
         long = b"GET /metrics HTTP/1.1\r\nX: " + b"x" * (4 * endpoint.HEAD_BYTES)
