@@ -16,6 +16,7 @@ class Loop:
     """A runner whose loop answers at once, as the first step of a run does."""
 
     totals = Totals()
+    places = 1
 
     def quiet(self, *, on: bool) -> None:
         del on
