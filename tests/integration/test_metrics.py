@@ -98,7 +98,10 @@ def test_totals_outlive_the_workers_that_are_killed(
     add(store, ROUND)
     until(lambda: completed(url) == 4 * ROUND, lambda: str(scraped(url)))
     series = scraped(url)
-    assert series['wpbridge_action_duration_seconds_count{hook="count",outcome="complete"}'] == 4 * ROUND
+    assert (
+        series['wpbridge_action_duration_seconds_count{hook="count",outcome="complete"}']
+        == 4 * ROUND
+    )
     until(lambda: scraped(url).get("wpbridge_scrape_success") == 1, lambda: str(scraped(url)))
     assert not any("host" in name for name in series)
     one.send(signal.SIGTERM)
