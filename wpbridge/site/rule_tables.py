@@ -18,10 +18,12 @@ from wpbridge.site.faults import Faults, meant, unknown_names
 from wpbridge.site.moments import seconds_of
 from wpbridge.site.rules import (
     RIGHTS,
+    ROLES,
     Keep,
     Limit,
     RetryRule,
     Right,
+    Role,
     Route,
     Webhook,
     rate_of,
@@ -258,6 +260,13 @@ def roles(value: object, _origin: Origin) -> Mapping[str, tuple[Right, ...]]:
     return MappingProxyType(
         {name: tuple(right for right in RIGHTS if right in given) for name, given in value.items()}
     )
+
+
+def people(value: object, _origin: Origin) -> Mapping[str, Role]:
+    """``[web.people]``: which role in the dashboard a capability of WordPress gives."""
+    if not isinstance(value, Mapping) or not all(given in ROLES for given in value.values()):
+        raise ValueError(f"a table [web.people] of capability or role = one of {', '.join(ROLES)}")
+    return MappingProxyType({str(name): given for name, given in value.items()})
 
 
 def webhooks(value: object, origin: Origin) -> Mapping[str, Webhook]:

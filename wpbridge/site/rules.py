@@ -24,7 +24,21 @@ WORDPRESS_ROLES: Final[Mapping[str, tuple[Right, ...]]] = MappingProxyType(
     {"manage_options": ("enqueue", "read", "operate")}
 )
 """What capabilities of WordPress allow, unless the settings say otherwise."""
+Role: TypeAlias = Literal["viewer", "operator", "admin"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+"""What a person may do in the dashboard. Each role may do what those before it may: look; change
+what waits and pause; delete, edit schedules and mend."""
+WORDPRESS_PEOPLE: Final[Mapping[str, Role]] = MappingProxyType(
+    {"manage_options": "admin", "manage_woocommerce": "operator"}
+)
+"""Which role in the dashboard a capability of WordPress gives, unless the settings say otherwise.
+The first capability that a person has decides."""
 _PER: Final = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def allows(role: Role, needed: Role) -> bool:
+    """Tell whether a role may do what needs another one."""
+    return ROLES.index(role) >= ROLES.index(needed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,17 @@ from wpbridge.site import rule_tables as tables
 from wpbridge.site import value_kinds as kinds
 from wpbridge.site.bounds import Bounds
 from wpbridge.site.database import Client
-from wpbridge.site.rules import WORDPRESS_ROLES, Keep, Limit, RetryRule, Right, Route, Webhook
+from wpbridge.site.rules import (
+    WORDPRESS_PEOPLE,
+    WORDPRESS_ROLES,
+    Keep,
+    Limit,
+    RetryRule,
+    Right,
+    Role,
+    Route,
+    Webhook,
+)
 from wpbridge.site.settings_file import SettingsFile
 
 Format: TypeAlias = Literal["text", "table", "json", "jsonl", "csv", "yaml", "ids", "count"]
@@ -209,6 +219,26 @@ class Settings:
     """Web pages of which origins may call the gateway from a browser; none: no page may."""
     web_allow_private_callbacks: bool = _setting(False, kinds.boolean, "web")
     """Callbacks may go to private hosts that an API key names; to addresses it names, always."""
+    web_ui: bool = _setting(True, kinds.boolean, "web")
+    """`wpbridge serve` shows the dashboard, too."""
+    web_url: str | None = _setting(None, web_kinds.http_url, "web")
+    """The address at which people open the dashboard, for links to it."""
+    web_hosts: tuple[str, ...] = _setting((), web_kinds.hosts, "web")
+    """Names by which browsers may ask for the dashboard, beside this host's own and ``url``'s."""
+    web_on_site: bool = _setting(False, kinds.boolean, "web")
+    """The companion plugin shows the dashboard at ``/wpbridge/`` of the site's own address."""
+    web_people: Mapping[str, Role] = _setting(dict(WORDPRESS_PEOPLE), tables.people, "web")
+    """Which role a capability of WordPress gives in the dashboard; the first that fits decides."""
+    web_proxy_header: str | None = _setting(None, web_kinds.header, "web")
+    """The header in which a proxy says who has signed in; None: no proxy does."""
+    web_proxy_from: tuple[str, ...] = _setting((), web_kinds.addresses, "web")
+    """The addresses from which that header counts; none: it never does."""
+    web_proxy_role: Literal["none", "viewer", "operator", "admin"] = _setting(
+        "none", kinds.choice("none", "viewer", "operator", "admin"), "web"
+    )
+    """The role of whom the proxy names and who is no user of wpbridge."""
+    web_mask: tuple[str, ...] = _setting(web_kinds.MASK, kinds.names, "web")
+    """Patterns of names of args, in any letter case, whose values the dashboard does not show."""
     web_metrics: str | None = _setting(None, web_kinds.metrics_listen, "web")
     """``HOST:PORT`` at which `wpbridge serve` tells metrics, beside its own `/metrics`."""
     metrics_listen: str | None = _setting(None, web_kinds.metrics_listen, "metrics")

@@ -3,6 +3,7 @@
 A kind is as in :mod:`wpbridge.site.value_kinds`.
 """
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Final
@@ -11,11 +12,29 @@ from wpbridge.dataclass import dataclass
 from wpbridge.site import wake_kinds
 from wpbridge.site.value_kinds import Origin, names
 
+MASK: Final = (
+    "*passw*",
+    "*secret*",
+    "*token*",
+    "*api_key*",
+    "*apikey*",
+    "*authorization*",
+    "*cookie*",
+    "*credential*",
+    "*private_key*",
+    "*card*",
+    "cvc",
+    "cvv",
+    "iban",
+)
+"""Patterns of names of args whose values are not shown, unless the settings say otherwise."""
 _UNIX: Final = "unix:"
 _HOST: Final = "127.0.0.1"
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?")
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 """A part of a path that means itself: neither empty, nor ``..``, nor in need of an escape."""
+_HOST_NAME: Final = re.compile(r"[a-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
+_HEADER: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _TOKEN: Final = re.compile(r"[!-~]{16,}")
 _HTTP_URL: Final = re.compile(r"https?://[!-?A-~]+")
 """Without a login, which belongs into a variable."""
@@ -100,6 +119,33 @@ def origins(value: object, origin: Origin) -> tuple[str, ...]:
     for one in told:
         if not _ORIGIN.fullmatch(one):
             raise ValueError("origins such as https://shop.example, in lower case, without a path")
+    return told
+
+
+def hosts(value: object, origin: Origin) -> tuple[str, ...]:
+    """Names of hosts as browsers send them, such as ``queue.example.com``."""
+    told = tuple(one.lower() for one in names(value, origin))
+    if not all(map(_HOST_NAME.fullmatch, told)):
+        raise ValueError("names of hosts such as queue.example.com, perhaps with a port")
+    return told
+
+
+def header(value: object, _origin: Origin) -> str:
+    """The name of a header that a proxy sends."""
+    if not isinstance(value, str) or not _HEADER.fullmatch(value):
+        raise ValueError("the name of a header such as X-Remote-User")
+    return value
+
+
+def addresses(value: object, origin: Origin) -> tuple[str, ...]:
+    """Addresses or networks of proxies, such as ``10.0.0.5``; ``unix`` for the Unix socket."""
+    told = names(value, origin)
+    for one in told:
+        if one != "unix":
+            try:
+                ipaddress.ip_network(one)
+            except ValueError:
+                raise ValueError("addresses such as 10.0.0.5 or 10.0.0.0/24, or unix") from None
     return told
 
 

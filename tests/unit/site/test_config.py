@@ -98,6 +98,18 @@ wordpress_login = true
 allow_private_callbacks = true
 origins = ["https://shop.example"]
 metrics = "127.0.0.1:9001"
+ui = false
+url = "https://queue.example"
+hosts = ["queue.example"]
+on_site = true
+proxy_header = "X-Remote-User"
+proxy_from = ["10.0.0.0/24", "unix"]
+proxy_role = "viewer"
+mask = ["iban"]
+
+[web.people]
+editor = "viewer"
+
 [web.roles]
 editor = ["read", "enqueue"]
 [php]
@@ -227,6 +239,10 @@ def test_defaults(cwd: Path) -> None:
         ('[web]\nroles = ["editor"]', "roles expects a table"),
         ('[web.roles]\neditor = "read"', "roles expects a table"),
         ('[web.roles]\neditor = ["write"]', "roles expects a table"),
+        ('[web.people]\neditor = "boss"', "people expects a table"),
+        ('[web]\nhosts = ["a/b"]', "hosts expects names of hosts"),
+        ('[web]\nproxy_header = "a b"', "proxy_header expects the name of a header"),
+        ('[web]\nproxy_from = ["proxy"]', "proxy_from expects addresses"),
         ('[[limits]]\nhook = "a"\nrate = 30', "rate is so many in a time"),
         ('[[limits]]\nhook = "a"\nrate = "3/fortnight"', "rate is so many in a time"),
         ('[[limits]]\nhook = "a"\nrate = "1/s"\npause_for = "soon"', "pause_for is a time such as"),
@@ -365,6 +381,15 @@ def test_a_full_file(cwd: Path) -> None:
         web_origins=("https://shop.example",),
         web_metrics="127.0.0.1:9001",
         web_roles={"editor": ("enqueue", "read")},
+        web_ui=False,
+        web_url="https://queue.example",
+        web_hosts=("queue.example",),
+        web_on_site=True,
+        web_proxy_header="X-Remote-User",
+        web_proxy_from=("10.0.0.0/24", "unix"),
+        web_proxy_role="viewer",
+        web_mask=("iban",),
+        web_people={"editor": "viewer"},
         php_max_memory=256 << 20,
         site_name="shop",
         metrics_listen="127.0.0.1:9000",

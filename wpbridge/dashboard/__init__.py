@@ -1,0 +1,10 @@
+"""What the dashboard shows: from a store to one frozen value for each page.
+
+No HTTP and no HTML are known here, so `wpbridge top` shows the same numbers in a terminal. The
+pages themselves are in :mod:`wpbridge.web.pages`. See docs/explain/dashboard.md.
+"""
+
+from typing import Final
+
+DOOR: Final = ()
+"""The modules that other rooms may import."""
