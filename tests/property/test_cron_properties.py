@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wpbridge.codec import cron
+from wpbridge.codec.cron_values import values_of
 from wpbridge.errors import CronError
 
 FIRST = datetime(1900, 1, 1, tzinfo=UTC)
@@ -116,3 +117,28 @@ def test_no_search_takes_more_rounds_than_the_plugins(text: str, after: datetime
         pass
     # The last jump may lead across a month's days or an hour's minutes at once.
     assert search is None or search._rounds < ROUNDS + 60
+
+
+@given(sensible, moments)
+def test_a_date_is_found_where_all_its_fields_are_among_the_values(
+    expression: cron.CronExpression, after: datetime
+) -> None:
+    values = values_of(expression)
+
+    for at in (after.replace(second=0), cron.next_date(expression, after)):
+        is_among = (
+            at.minute in values.minutes
+            and at.hour in values.hours
+            and at.day in values.days
+            and at.month in values.months
+            and at.isoweekday() % 7 in values.weekdays
+        )
+        assert is_among == (cron.next_date(expression, at, allow_current=True) == at)
+
+
+@given(odd)
+def test_values_of_any_expression_or_a_cron_error(text: str) -> None:
+    try:
+        values_of(cron.parse(text))
+    except CronError:
+        return

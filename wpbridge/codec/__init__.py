@@ -10,6 +10,7 @@ DOOR: Final = (
     "args",
     "callback_urls",
     "cron",
+    "cron_values",
     "jsontext",
     "keys",
     "php",

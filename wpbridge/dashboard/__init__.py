@@ -6,5 +6,5 @@ pages themselves are in :mod:`wpbridge.web.pages`. See docs/explain/dashboard.md
 
 from typing import Final
 
-DOOR: Final = ()
+DOOR: Final = ("schedule_words",)
 """The modules that other rooms may import."""
