@@ -7,6 +7,7 @@ import subprocess
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import assets
 import docs
 from wpbridge.cli.main import cli
 from wpbridge.site import web_kinds
@@ -349,19 +351,32 @@ def test_a_name_that_is_none_of_them_leads_nowhere() -> None:
         )
 
 
-def test_wheel_and_sdist_hold_the_files(tmp_path: Path) -> None:
-    wheel = pytest.importorskip("hatchling.builders.wheel", reason="hatchling is not installed")
-    sdist = pytest.importorskip("hatchling.builders.sdist", reason="hatchling is not installed")
-    [built] = wheel.WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
-    with zipfile.ZipFile(built) as archive:
-        held = set(archive.namelist())
+def test_wheel_and_sdist_hold_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("hatchling", reason="hatchling is not installed")
+    wheel, sdist = (import_module(f"hatchling.builders.{name}") for name in ("wheel", "sdist"))
     [packed] = sdist.SdistBuilder(str(ROOT)).build(directory=str(tmp_path))
     with tarfile.open(packed) as archive:
-        sources = {name.partition("/")[2] for name in archive.getnames()}
+        archive.extractall(tmp_path, filter="data")
+    [unpacked] = tmp_path.glob("wpbridge-*/")
+    sources = {str(file.relative_to(unpacked)) for file in unpacked.rglob("*") if file.is_file()}
+    # What is built of an sdist needs no npm, and holds what is built of a checkout.
+    held = []
+    for root in (ROOT, unpacked):
+        builder = wheel.WheelBuilder(str(root))
+        [built] = builder.build(directory=str(tmp_path / root.name), versions=["standard"])
+        with zipfile.ZipFile(built) as archive:
+            held.append(set(archive.namelist()))
+        monkeypatch.setattr(assets, "npm", lambda: None)
     wanted = {str(f.relative_to(ROOT)) for f in DEPLOY.rglob("*") if f.is_file()}
     assert len(wanted) >= 4
-    assert wanted <= held
+    wanted |= {str(assets.BUILT / name) for name in ("htmx.min.js", "htmx.LICENSE.txt")}
+    wanted |= {str(assets.PAGES / "static" / name) for name in ("app.css",)}
+    assert wanted <= held[0]
+    assert held[0] == held[1]
     assert wanted <= sources
+    # Neither what tests are made of nor the folder of npm is shipped.
+    assert not [name for name in held[0] if name.startswith(str(assets.PAGES / "assets"))]
+    assert not [name for name in sources if "node_modules" in name or name.startswith("tests")]
 
 
 def test_the_image_is_built_of_the_package_alone() -> None:
@@ -370,4 +385,5 @@ def test_the_image_is_built_of_the_package_alone() -> None:
     assert rules[0] == "*"
     let_in = {line[1:] for line in rules if line.startswith("!")}
     built_of = {"wpbridge", "pyproject.toml", "README.md", "LICENSE"}
+    built_of |= {"hatch_build.py", "scripts/assets.py"}
     assert built_of <= let_in <= {*built_of, "CHANGELOG.md"}
