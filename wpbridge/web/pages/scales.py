@@ -13,6 +13,8 @@ MOST_MARKS: Final = 8
 """An axis of times has at most so many words."""
 _LARGEST: Final = 1e300
 """A number that is larger, or none, is not drawn."""
+_SMALLEST: Final = 1e-9
+"""A number that is smaller is drawn as zero."""
 _DAY_HOURS: Final = 24
 _DAY: Final = 86400.0
 _COUNTS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -49,7 +51,7 @@ def is_drawn(value: float | None) -> bool:
 def axis_of(values: Sequence[float | None], unit: Unit = "count") -> Axis:
     """Return an axis for values: its top is round, and is not far above the highest one."""
     highest = max((v for v in values if v is not None and is_drawn(v)), default=0.0)
-    if highest <= 0:
+    if highest < _SMALLEST:
         return Axis(1.0, (0.0, 1.0))
     step = _step(highest / MOST_TICKS, unit)
     steps = max(1, math.ceil(highest / step - 1e-9))
