@@ -204,7 +204,7 @@ def test_tokens_outlive_a_rotation_but_not_the_end_of_their_secret(
     queue: Queue, store: RunnerStore, callers: Callers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signing = store.parts.signing
-    monkeypatch.setattr("wpbridge.access.tokens._SECRETS_SECONDS", 0.0)
+    monkeypatch.setattr("wpbridge.access.tokens._AGES", (0.0, 0.0))
     old = queue.job_token(UUID)
     signing.rotate(expected=signing.stored()[0].fingerprint)
     new = queue.job_token(UUID)

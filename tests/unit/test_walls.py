@@ -58,6 +58,12 @@ SEEDS = {
     ),
     "access/keys": ("jwt", "PyJWT stays in wpbridge.access.tokens"),
     "access/tickets": ("wpbridge.queue.many", "Rooms, from the doors down to the nouns"),
+    "access/people": ("argon2", "argon2 stays in wpbridge.access.user_hashes"),
+    "monitor/messages": ("jinja2", "Jinja2 stays in wpbridge.web.pages"),
+    "telling/numbers": (
+        "cron_descriptor",
+        "cron-descriptor stays in wpbridge.dashboard.schedule_words",
+    ),
     "access/caller": ("starlette", "Starlette and what serves it stay in wpbridge.web"),
     "telling/bus": ("opentelemetry", "OpenTelemetry stays in wpbridge.telling.tracing"),
     "telling/words": ("sentry_sdk", "The Sentry SDK stays in wpbridge.telling.sentry"),

@@ -1,6 +1,16 @@
-"""Who may call the HTTP gateway: API keys, WordPress's application passwords, and tokens."""
+"""Who may call the HTTP gateway, and who may look at the dashboard."""
 
 from typing import Final
 
-DOOR: Final = ("caller", "callers", "changing", "keys", "rates", "tokens")
+DOOR: Final = (
+    "caller",
+    "callers",
+    "changing",
+    "keys",
+    "people",
+    "person",
+    "rates",
+    "tokens",
+    "user_changes",
+)
 """The modules that other rooms may import."""

@@ -10,8 +10,9 @@ PyJWT belongs to the extra ``web``. It is loaded when the first token is made or
 import functools
 import re
 import secrets
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from wpbridge.access.caller import Caller, NotKnown
@@ -30,8 +31,9 @@ ISSUER: Final = "wpbridge"
 _ALGORITHM: Final = "HS256"
 _SKEW_SECONDS: Final = 10
 """The clock of the host that minted a token may be ahead of ours by so much."""
-_SECRETS_SECONDS: Final = 5.0
-"""A rotation of the signing secret counts after this time."""
+_AGES: Final = (5.0, 1.0)
+"""A rotation of the signing secret counts after so many seconds. A secret that was made just now is
+looked for once more."""
 _MOST_CHARACTERS: Final = 8192
 _UUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.ASCII)
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{8,128}", re.ASCII)
@@ -105,55 +107,79 @@ class Tokens:
         """
         if len(text) > _MOST_CHARACTERS or not text.isascii():
             raise NotKnown(_REFUSAL)
-        # A secret that was made just now is looked for once more.
-        for age in (_SECRETS_SECONDS, 1.0):
-            found = self._claims(text, "job-token", age)
-            if found is not None:
-                return _reader(found)
-            found = self._claims(text, "ticket", age)
-            if found is not None:
-                return _enqueuer(found)
+        for age in _AGES:
+            for use, read in _READ.items():
+                found = signed_claims(self._store, text, use, max_age_seconds=age)
+                if found is not None:
+                    check_times(found, self._clock.now(), most_seconds=MOST_SECONDS)
+                    return read(found)
         raise NotKnown(_REFUSAL)
 
-    def _claims(self, text: str, use: Use, age: float) -> dict[str, Any] | None:
-        """Return what a token says, if one of the keys of this use has signed it.
 
-        Raises:
-            NotKnown: it is signed, and does not count all the same.
-        """
-        jwt, site_id = _jwt(), _site_id(self._store)
-        # The times are compared below, with one clock and with one rule.
-        options = {
-            "require": ["aud", "exp", "iat", "iss"],
-            **{f"verify_{name}": False for name in ("exp", "iat", "nbf")},
-        }
-        for key in self._store.signing.keys(use, max_age_seconds=age):
-            try:
-                claims: dict[str, Any] = jwt.decode(
-                    text,
-                    key,
-                    algorithms=[_ALGORITHM],
-                    audience=site_id,
-                    issuer=ISSUER,
-                    options=options,
-                )
-            except jwt.InvalidSignatureError:
-                continue
-            except jwt.PyJWTError:
-                raise NotKnown(_REFUSAL) from None
-            self._check_times(claims)
-            return claims
-        return None
+def claims_of(store: OpenStore, text: str, use: Use) -> dict[str, Any]:
+    """Return what a text says that one of the site's keys of a use has signed, for this site.
 
-    def _check_times(self, claims: dict[str, Any]) -> None:
-        names = (*_TIMES, "nbf") if "nbf" in claims else _TIMES
-        if any(type(claims[name]) is not int for name in names):
-            raise NotKnown(_REFUSAL)
-        now = self._clock.now().timestamp()
-        is_early = max(claims["iat"], claims.get("nbf", 0)) > now + _SKEW_SECONDS
-        is_long = not 0 < claims["exp"] - claims["iat"] <= MOST_SECONDS
-        if is_early or is_long or claims["exp"] <= now:
-            raise NotKnown(_REFUSAL)
+    Its times are not compared: :func:`check_times`.
+
+    Raises:
+        NotKnown: there is no such signature on it.
+        ConfigError: PyJWT is not installed.
+    """
+    if len(text) > _MOST_CHARACTERS or not text.isascii():
+        raise NotKnown(_REFUSAL)
+    for age in _AGES:
+        found = signed_claims(store, text, use, max_age_seconds=age)
+        if found is not None:
+            return found
+    raise NotKnown(_REFUSAL)
+
+
+def signed_claims(
+    store: OpenStore, text: str, use: Use, *, max_age_seconds: float
+) -> dict[str, Any] | None:
+    """Return what a text says; None where none of the keys of this use has signed it.
+
+    Raises:
+        NotKnown: it is signed, and does not count all the same.
+    """
+    jwt, site_id = _jwt(), _site_id(store)
+    # The times are compared with one clock and with one rule.
+    options = {
+        "require": ["aud", "iat", "iss"],
+        **{f"verify_{name}": False for name in ("exp", "iat", "nbf", "sub", "jti")},
+    }
+    for key in store.signing.keys(use, max_age_seconds=max_age_seconds):
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                text,
+                key,
+                algorithms=[_ALGORITHM],
+                audience=site_id,
+                issuer=ISSUER,
+                options=options,
+            )
+        except jwt.InvalidSignatureError:
+            continue
+        except jwt.PyJWTError:
+            raise NotKnown(_REFUSAL) from None
+        return claims
+    return None
+
+
+def check_times(claims: dict[str, Any], now: datetime, *, most_seconds: int) -> None:
+    """Compare the times of a token: it counts now, and for no longer than this in all.
+
+    Raises:
+        NotKnown: it does not, or a time is missing.
+    """
+    names = (*_TIMES, "nbf") if "nbf" in claims else _TIMES
+    if any(type(claims.get(name)) is not int for name in names):
+        raise NotKnown(_REFUSAL)
+    at = now.timestamp()
+    is_early = max(claims["iat"], claims.get("nbf", 0)) > at + _SKEW_SECONDS
+    is_long = not 0 < claims["exp"] - claims["iat"] <= most_seconds
+    if is_early or is_long or claims["exp"] <= at:
+        raise NotKnown(_REFUSAL)
 
 
 def _reader(claims: dict[str, Any]) -> Caller:
@@ -182,12 +208,28 @@ def _enqueuer(claims: dict[str, Any]) -> Caller:
     )
 
 
+_READ: Final[Mapping[Use, Callable[[dict[str, Any]], Caller]]] = MappingProxyType(
+    {"job-token": _reader, "ticket": _enqueuer}
+)
+"""The uses of what callers send, and how each is read."""
+
+
 def _minted(
     store: OpenStore, use: Use, claims: dict[str, Any], seconds: object, now: datetime
 ) -> str:
     span = seconds_of(seconds)
     if span is None or not 1 <= span <= MOST_SECONDS:
         raise InputError(f"a token counts from 1 second to 15 minutes, not {seconds!r}")
+    return signed(store, use, claims, int(span), now)
+
+
+def signed(store: OpenStore, use: Use, claims: dict[str, Any], seconds: int, now: datetime) -> str:
+    """Return claims that are signed for a use and that count for so many seconds.
+
+    Raises:
+        ConfigError: PyJWT is not installed.
+        SiteError: the site has no signing secret, and this account cannot make one.
+    """
     keys = store.signing.keys(use)
     if not keys:
         raise SiteError(
@@ -195,7 +237,7 @@ def _minted(
             " with an account that may"
         )
     at = int(now.timestamp())
-    whole = {"iss": ISSUER, "aud": _site_id(store), "iat": at, "exp": at + int(span), **claims}
+    whole = {"iss": ISSUER, "aud": _site_id(store), "iat": at, "exp": at + seconds, **claims}
     return str(_jwt().encode(whole, keys[0], algorithm=_ALGORITHM))
 
 

@@ -9,7 +9,7 @@ import hmac
 import re
 from typing import Final, Literal, TypeAlias, get_args
 
-Use: TypeAlias = Literal["wake", "job-token", "ticket", "login", "forward", "callback"]
+Use: TypeAlias = Literal["wake", "job-token", "ticket", "login", "forward", "callback", "session"]
 USES: Final[tuple[Use, ...]] = get_args(Use)
 """What keys are derived for. The companion plugin has the same list."""
 SECRET_BYTES: Final = 32

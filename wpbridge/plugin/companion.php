@@ -43,7 +43,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		const SIGN = 'wpbridge_companion';
 
 		/** What keys are derived for. wpbridge has the same list in Python. */
-		const USES = array( 'wake', 'job-token', 'ticket', 'login', 'forward', 'callback' );
+		const USES = array( 'wake', 'job-token', 'ticket', 'login', 'forward', 'callback', 'session' );
 
 		/** The signing secrets are read again after this time, so that a process that lives long notices a rotation. */
 		const SECRETS_SECONDS = 30;

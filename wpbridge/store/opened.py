@@ -40,12 +40,15 @@ if TYPE_CHECKING:
     from wpbridge.store.rows.held_hooks import HeldHooks
     from wpbridge.store.rows.idempotency import IdempotencyKeys
     from wpbridge.store.rows.inserts import Inserts
+    from wpbridge.store.rows.nonces import Nonces
     from wpbridge.store.rows.options import Options
     from wpbridge.store.rows.results import Results
+    from wpbridge.store.rows.sessions import Sessions
     from wpbridge.store.rows.signing import SigningSecrets
     from wpbridge.store.rows.sizes import Sizes
     from wpbridge.store.rows.stats import Stats
     from wpbridge.store.rows.traces import Traces
+    from wpbridge.store.rows.users import Users
     from wpbridge.store.rows.waits import Waits
     from wpbridge.store.rows.wordpress_users import WordPressUsers
     from wpbridge.store.rows.writes import Writes
@@ -110,6 +113,9 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "signing": ("rows.signing", "SigningSecrets", ("tables",)),
     "api_keys": ("rows.api_keys", "ApiKeys", ("tables", "audit")),
     "audit": ("rows.audit", "Audit", ("tables",)),
+    "sessions": ("rows.sessions", "Sessions", ("tables", "audit")),
+    "users": ("rows.users", "Users", ("tables", "audit", "sessions")),
+    "nonces": ("rows.nonces", "Nonces", ("tables",)),
     "alerts": ("rows.alerts", "Alerts", ("tables",)),
     "sizes": ("rows.sizes", "Sizes", ("tables",)),
     "wordpress_users": ("rows.wordpress_users", "WordPressUsers", ("tables",)),
@@ -165,6 +171,9 @@ class OpenStore:
         signing: SigningSecrets
         api_keys: ApiKeys
         audit: Audit
+        sessions: Sessions
+        users: Users
+        nonces: Nonces
         alerts: Alerts
         sizes: Sizes
         wordpress_users: WordPressUsers

@@ -85,6 +85,12 @@ class TableNames:
     """Ours: which span led to an action. The companion plugin writes it too."""
     alerts = _Named(tables.ALERTS)
     """Ours: which alerts fire, and who has yet to be told."""
+    own_users = _Named(tables.USERS)
+    """Ours: the users of the dashboard. WordPress's are in :attr:`users`."""
+    sessions = _Named(tables.SESSIONS)
+    """Ours: who is signed in to the dashboard."""
+    nonces = _Named(tables.NONCES)
+    """Ours: what may be used only once, and was."""
     site = _Named(tables.SITE)
     """Ours: the site's own id, and the version of our tables."""
 

@@ -325,11 +325,49 @@ SITE: Final = Table(
     columns={"name": Column(type="varchar(40)"), "value": _NAME},
     is_ours=True,
 )
+USERS: Final = Table(
+    name="users",
+    key=("name",),
+    columns={
+        "name": Column(type="varchar(100)"),
+        "password_hash": Column(type="varchar(255)"),
+        "role": _KIND,
+        "created_gmt": _MOMENT,
+        "changed_gmt": _MOMENT,
+        "used_gmt": Column(type="datetime", null=True),
+    },
+    is_ours=True,
+)
+SESSIONS: Final = Table(
+    name="sessions",
+    key=("id_hash",),
+    columns={
+        "id_hash": Column(type="char(64)"),
+        "person": _NAME,
+        "source": _KIND,
+        "role": _KIND,
+        "created_gmt": _MOMENT,
+        "expires_gmt": _MOMENT,
+        "revoked_gmt": Column(type="datetime", null=True),
+    },
+    indexes=(
+        Index(columns=("person",), lengths={"person": 191}),
+        Index(columns=("expires_gmt",)),
+    ),
+    is_ours=True,
+)
+NONCES: Final = Table(
+    name="nonces",
+    key=("digest",),
+    columns={"digest": Column(type="char(64)"), "until_gmt": _MOMENT},
+    indexes=(Index(columns=("until_gmt",)),),
+    is_ours=True,
+)
 FIRST: Final = (RUNNERS, PAUSES, ZONES, WAITS, KEYS, LIMITS, SUSPECTS, DUTIES)
 """Our tables that wpbridge 0.1 had. No runner works without them."""
 LATER: Final = (HELD, SECRETS, RESULTS)
 """Our tables that came later. A runner whose account cannot make them works without them."""
-OF_DOORS: Final = (JOBS, API_KEYS, STATS, AUDIT, TRACES, ALERTS)
+OF_DOORS: Final = (JOBS, API_KEYS, STATS, AUDIT, TRACES, ALERTS, USERS, SESSIONS, NONCES)
 """Our tables that no runner needs. The doors make them, or `wpbridge init`."""
 OWN: Final = (*FIRST, *LATER, *OF_DOORS, SITE)
 """All of our tables."""

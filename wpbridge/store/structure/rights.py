@@ -130,7 +130,8 @@ class Rights:
         yield f"DELETE FROM {names.claims}"
         yield _insert(names.groups, ["slug"])
         yield _insert(names.logs, ["action_id", "message", "log_date_gmt", "log_date_local"])
-        others = (names.site, names.secrets, names.api_keys, names.audit, names.alerts)
+        of_people = (names.own_users, names.sessions, names.nonces)
+        others = {names.site, names.secrets, names.api_keys, names.audit, names.alerts, *of_people}
         for table, (key, *_) in names.own_keys.items():
             # A run does not write these: whoever makes the site's table also writes its rows,
             # `wpbridge init` makes the signing secret, and the doors write the others.
