@@ -33,6 +33,10 @@ KEYS = {
         "436ae04b409d7d2007dafaa2dd3a7970759efd740f5af576ce4fb72b521291f7",
         "ec5c9983b28801ebfe962cea39272dbba2310407c571a7b24165b4d45caa228f",
     ),
+    "session": (
+        "a27751fbe0c29f62a1a8ee11f01dafd528c076991f23193046bfaaf90be7868c",
+        "15a68d3880fcd18ad028da01214fe682f219b94d4f569776e18af745f60d969f",
+    ),
 }
 
 
