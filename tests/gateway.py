@@ -20,7 +20,7 @@ from wpbridge.site.config import Settings, load
 from wpbridge.web.serving import Server, application
 
 EVERYTHING = Allowed(
-    rights=("enqueue", "read", "operate"),
+    rights=("enqueue", "read", "operate", "administer"),
     hooks=("*",),
     groups=("*",),
     callback_hosts=("127.0.0.1",),

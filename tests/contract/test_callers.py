@@ -365,7 +365,7 @@ def test_an_application_password_of_either_kind_is_known(
     ):
         caller = logged_in(callers, "anna", password)
         assert (caller.name, caller.key_name) == ("user:anna", f"user:{user}")
-        assert caller.rights == {"enqueue", "read", "operate"}
+        assert caller.rights == {"enqueue", "read", "operate", "administer"}
         assert caller.may_enqueue("any", "group")
         assert not caller.allows_callback("example.com")
     assert logged_in(callers, "ANNA", PASSWORD).name == "user:anna"

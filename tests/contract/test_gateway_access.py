@@ -26,10 +26,17 @@ KEYS = {
     "enqueues": Allowed(rights=("enqueue",), hooks=("mail_*",), groups=("mail",)),
     "reads": Allowed(rights=("read",)),
     "operates": Allowed(rights=("operate",)),
+    "administers": Allowed(rights=("administer",)),
     "measures": Allowed(rights=("metrics",)),
     "nothing": Allowed(),
 }
-ALLOWED_BY = {"enqueues": "enqueue", "reads": "read", "operates": "operate", "measures": "metrics"}
+ALLOWED_BY = {
+    "enqueues": "enqueue",
+    "reads": "read",
+    "operates": "operate",
+    "administers": "administer",
+    "measures": "metrics",
+}
 
 
 @pytest.fixture(scope="module")

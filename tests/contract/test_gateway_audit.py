@@ -55,7 +55,12 @@ def test_each_change_leaves_a_row_and_nothing_else_does(dsn: str, store: RunnerS
         ("resume", "everything"),
     ]
     [[detail]] = query(store, "SELECT detail FROM wp_wpbridge_audit WHERE verb = 'reschedule'")
-    assert json.loads(str(detail)) == {"at": "2036-01-01T00:00:00Z"}
+    assert json.loads(str(detail)) == {
+        "at": "2036-01-01T00:00:00Z",
+        "changed": 1,
+        "ids": [first["action_id"]],
+        "address": "127.0.0.1",
+    }
 
 
 def test_a_change_without_its_row_is_not_made(

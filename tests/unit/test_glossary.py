@@ -19,7 +19,7 @@ SELF_EVIDENT = """
 answer answers batch child clock connection context cron decision greeting home identity launch
 lifetime line lines listener notifier off order printed processes queue reader restart
 retries retry sent set setup socket state stdout thread totals up watcher writer written
-adding changing matching minting reading starting idling
+adding changing matching minting reading starting idling moving noting
 cancel canceled completed gone request submitted enqueue enqueuer failed mailbox retried snooze snoozed stray unrun
 selected selection removed added unknown made
 post refused rows measured

@@ -33,7 +33,10 @@ Examples:
 @click.argument("name")
 @site_options
 @click.option(
-    "--allow", multiple=True, metavar="A,B", help="Rights: enqueue, read, operate, metrics."
+    "--allow",
+    multiple=True,
+    metavar="A,B",
+    help="Rights: enqueue, read, operate, administer, metrics.",
 )
 @click.option("--hooks", multiple=True, metavar="A,B", help="Patterns of hooks to enqueue.")
 @click.option("--groups", multiple=True, metavar="A,B", help="Patterns of groups (no group).")

@@ -1,4 +1,4 @@
-"""``cancel``, ``delete``, ``requeue`` and ``reschedule``: changing actions by id or by filter."""
+"""``cancel``, ``delete``, ``requeue`` and the like: changing actions by id or by filter."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -211,6 +211,32 @@ def reschedule(
         deed=lambda queue, which, dry: queue.reschedule(
             which, at=when, interval=interval, cron=cron, tz=tz, dry_run=dry
         ),
+        statuses=("pending",),
+    )
+    change(ctx, targets, flags, changing)
+
+
+@click.command(
+    short_help="Set the priority of pending actions.",
+    epilog="""
+Examples:
+  wpbridge priority 0 4711 4712
+  wpbridge priority 20 --hook send_mail --dry-run
+""",
+)
+@click.argument("priority", metavar="PRIORITY", type=click.IntRange(0, 255))
+@click.argument("targets", metavar="[ID…]", nargs=-1)
+@site_options
+@filter_options
+@change_options
+@click.pass_context
+@one_line_errors
+def priority(ctx: click.Context, priority: int, targets: Sequence[str], **flags: Any) -> None:
+    """Give pending actions that no runner has claimed another priority: 0 to 255, 0 runs first."""
+    changing = Changing(
+        verb="set the priority of",
+        done="given another priority",
+        deed=lambda queue, which, dry: queue.set_priority(which, priority, dry_run=dry),
         statuses=("pending",),
     )
     change(ctx, targets, flags, changing)

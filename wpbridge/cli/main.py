@@ -39,6 +39,7 @@ _SECTIONS = {
         "delete": ("changes", "Delete actions and their logs."),
         "requeue": ("changes", "Run failed actions once more."),
         "reschedule": ("changes", "Move pending actions to another date."),
+        "priority": ("changes", "Set the priority of pending actions."),
         "pause": ("pauses", "Keep every runner from claiming; or list what is paused."),
         "resume": ("pauses", "Lift pauses."),
         "generate": ("enqueue", "Add test actions."),

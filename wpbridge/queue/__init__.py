@@ -6,8 +6,10 @@ from wpbridge import moved
 
 DOOR: Final = (
     "callbacks",
+    "commands",
     "enqueue",
     "facade",
+    "fields",
     "failure_groups",
     "job_documents",
     "jobs",

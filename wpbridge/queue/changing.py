@@ -1,4 +1,4 @@
-"""The methods of a queue that cancel, delete, requeue and reschedule actions."""
+"""The methods of a queue that cancel, delete and requeue actions."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -9,7 +9,7 @@ from wpbridge.codec import schedule
 from wpbridge.errors import InputError
 from wpbridge.queue import copies
 from wpbridge.queue.connection import QueueConnection
-from wpbridge.queue.enqueue import Enqueue, Interval, Moment, new_action
+from wpbridge.queue.enqueue import Moment
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Change, Query, Record
 
@@ -27,7 +27,7 @@ class QueueChanging(QueueConnection):
         """Cancel pending actions; others are left, and named in the answer."""
         return self._change(
             which,
-            _unless_pending,
+            unless_pending,
             lambda parts, page: parts.edits.cancel(
                 [r.id for r in page], now=self._now(), reason=reason
             ),
@@ -96,49 +96,6 @@ class QueueChanging(QueueConnection):
             self.wake()
         return replace(change, made=made)
 
-    def reschedule(
-        self,
-        which: Which,
-        *,
-        at: Moment = None,
-        interval: Interval = None,
-        cron: str | None = None,
-        tz: str | None = None,
-        dry_run: bool = False,
-    ) -> Change:
-        """Move free pending actions to another date, or give them another recurrence.
-
-        With ``at`` alone a recurring action keeps its recurrence. An async one becomes a single.
-        One that waits for others goes on waiting, and runs at its new date or when they end.
-        """
-        if at is None and interval is None and cron is None:
-            raise InputError("reschedule: give a date, an interval or a cron expression")
-        now = self._now()
-        # Checked before anything is written: a bad expression changes nothing.
-        wanted = new_action(Enqueue(hook="any", at=at, interval=interval, cron=cron, tz=tz), now)
-        keeps = interval is None and cron is None
-
-        def refuse(record: Record) -> str | None:
-            if record.status == Status.PENDING and record.claim_id:
-                return "a runner has claimed it"
-            return _unless_pending(record)
-
-        def move(parts: OpenStore, page: Sequence[Record]) -> list[ActionId]:
-            moves: dict[ActionId, NewAction] = {}
-            waiting = {wait.action_id for wait in parts.reading.waits_of([r.id for r in page])}
-            for record in page:
-                recurrence = schedule.recurring(record.schedule) if keeps else None
-                zone = parts.reading.zones_of([record.id]).get(record.id) if recurrence else None
-                moved = copies.rescheduled(record, wanted, recurrence, zone=zone)
-                is_waiting = record.id in waiting and not record.is_dated
-                moves[record.id] = replace(moved, is_waiting=True) if is_waiting else moved
-            return parts.edits.move(moves, now=now)
-
-        change = self._change(which, refuse, move, pending_only=True, dry_run=dry_run)
-        if change.ids and not dry_run and wanted.scheduled_at <= self._now():
-            self.wake()
-        return change
-
     def _change(
         self,
         which: Which,
@@ -158,6 +115,7 @@ class QueueChanging(QueueConnection):
                     look(parts, page)
                 reasons = {r.id: reason for r in page if (reason := refuse(r)) is not None}
                 wanted = [r for r in page if r.id not in reasons]
+                self._left = reasons
                 changed = [r.id for r in wanted] if dry_run else work(parts, wanted)
             done += changed
             late = {r.id for r in wanted} - set(changed)
@@ -208,7 +166,8 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _unless_pending(record: Record) -> str | None:
+def unless_pending(record: Record) -> str | None:
+    """Say why an action that is not pending is left as it is."""
     return None if record.status == Status.PENDING else f"it is {record.status}"
 
 

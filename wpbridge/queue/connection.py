@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -44,6 +44,9 @@ class QueueConnection:
         self._lock = lock or threading.RLock()
         self._wake_name = ""
         self._before_adding = before_adding
+        self._left: Mapping[ActionId, str] = {}
+        """The actions of the page in hand that a change leaves as they are, each with the reason.
+        Who notes the change in its transaction can read it then."""
 
     @property
     def store(self) -> OpenStore:

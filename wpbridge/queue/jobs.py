@@ -3,12 +3,11 @@
 The gateway stands on this alone: docs/explain/gateway.md.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
@@ -18,7 +17,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.queue.enqueue import Enqueue, led_by, request_of
 from wpbridge.queue.facade import Queue
-from wpbridge.store.database.connection import Connection
+from wpbridge.queue.noting import QueueNoting
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.jobs import NewJob
 from wpbridge.store.records import JobRecord, Record, Sign, StoredResult
@@ -135,7 +134,7 @@ def status_of(action: Record, *, is_waiting: bool, now: datetime) -> JobStatus:
     return "scheduled" if is_later else "pending"
 
 
-class JobQueue(Queue):
+class JobQueue(QueueNoting, Queue):
     """A queue that also adds jobs and looks at them."""
 
     @classmethod
@@ -221,31 +220,6 @@ class JobQueue(Queue):
             else:
                 found.append(_replayed(job, known.get(job.request.key)))
         return found
-
-    @contextlib.contextmanager
-    def noted(self, *, who: str, verb: str, thing: str, **detail: object) -> Iterator[None]:
-        """Note in the audit table who makes the changes of this block.
-
-        The row is written in the transaction of the change. A transaction that changes nothing
-        leaves no row.
-
-        Args:
-            who: such as ``key:shop``.
-            verb: what is done, such as ``cancel``.
-            thing: what it is done to, such as ``action 17``.
-            detail: what else is worth keeping; no secrets.
-        """
-        with self._turn() as parts:
-            audit = parts.audit
-            audit.prepare()
-
-            def note(connection: Connection, result: object) -> None:
-                # Work that returns nothing has changed something; other work returns what.
-                if result is None or result:
-                    audit.add(connection, who=who, verb=verb, thing=thing, detail=detail)
-
-            with parts.session.witnessed(note):
-                yield
 
     def job(self, uuid: str) -> Job | None:
         """Return a job; None when there never was one of this id.

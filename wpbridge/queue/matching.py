@@ -9,12 +9,13 @@ from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import schedule
 from wpbridge.errors import CodecError, InputError
-from wpbridge.queue.changing import LIVE, QueueChanging
+from wpbridge.queue.changing import LIVE
 from wpbridge.queue.enqueue import NOTHING, Args, encoded
+from wpbridge.queue.moving import QueueMoving
 from wpbridge.store.records import Query
 
 
-class QueueMatching(QueueChanging):
+class QueueMatching(QueueMoving):
     """Find and cancel by hook, args and group."""
 
     def next_scheduled(

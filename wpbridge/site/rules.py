@@ -16,12 +16,12 @@ from wpbridge.site.value_kinds import LONGEST
 
 FIRST_CLAIM: Final = 25
 """The size of a claim before anything is known of the handlers, as in the plugin."""
-Right: TypeAlias = Literal["enqueue", "read", "operate", "metrics"]
+Right: TypeAlias = Literal["enqueue", "read", "operate", "administer", "metrics"]
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 """What a caller of the HTTP gateway may do: add jobs, look at its own, see and change all actions,
-read the metrics."""
+delete actions and edit schedules, read the metrics."""
 WORDPRESS_ROLES: Final[Mapping[str, tuple[Right, ...]]] = MappingProxyType(
-    {"manage_options": ("enqueue", "read", "operate")}
+    {"manage_options": ("enqueue", "read", "operate", "administer")}
 )
 """What capabilities of WordPress allow, unless the settings say otherwise."""
 Role: TypeAlias = Literal["viewer", "operator", "admin"]

@@ -209,6 +209,13 @@ class Change:
     """Selected actions that were left as they are, each with the reason."""
     made: Mapping[ActionId, ActionId] = field(default_factory=dict)
     """The ids of new actions by the ids of the old ones."""
+    things: tuple[str, ...] = ()
+    """What was changed that is no action, such as ``hook send_mail`` for a pause."""
+
+    @property
+    def count(self) -> int:
+        """Return how many things were changed."""
+        return len(self.ids) + len(self.things)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

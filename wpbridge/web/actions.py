@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -11,50 +11,18 @@ from starlette.responses import Response
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.monitor.ended import ended_by, hour_of
+from wpbridge.queue.commands import carry_out
 from wpbridge.queue.enqueue import encoded
 from wpbridge.queue.jobs import JobQueue
-from wpbridge.site.moments import parse_duration, parse_moment
-from wpbridge.store.records import Change, Query
+from wpbridge.site.moments import parse_moment
+from wpbridge.store.records import Query
 from wpbridge.web.calls import Answer, Call
-from wpbridge.web.declarations import Schema
 from wpbridge.web.documents import action_document, json_answer, moment
 from wpbridge.web.problems import Problem
 
 MOST_DUE: Final = 100_000
 """How far due actions are counted for a scaler."""
 CAP: Final = 100_000
-
-WHEN: Final[Schema] = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {"at": {"type": "string"}, "again": {"type": "boolean"}},
-}
-MOVE: Final[Schema] = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "at": {"type": "string"},
-        "interval": {"type": ["string", "integer"]},
-        "cron": {"type": "string"},
-        "tz": {"type": "string"},
-    },
-}
-REASON: Final[Schema] = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {"reason": {"type": "string", "maxLength": 255}},
-}
-PAUSE: Final[Schema] = {
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "hook": {"type": "string"},
-        "group": {"type": "string"},
-        "everything": {"const": True},
-        "for": {"type": "string"},
-        "reason": {"type": "string", "maxLength": 255},
-    },
-}
 
 
 async def listed(call: Call) -> Response:
@@ -127,18 +95,16 @@ async def explain(call: Call) -> Response:
     return json_answer(await call.parts.readers.ask(lambda _: call.parts.explain(one)))
 
 
-def _changing(verb: str, work: Callable[[JobQueue, ActionId, dict[str, Any]], Change]) -> Answer:
-    """Return what answers with a change of one action, and notes who made it."""
+def changing(verb: str) -> Answer:
+    """Return what answers with a change of one action."""
 
     async def change(call: Call) -> Response:
         one, told = _id(call), call.body or {}
-
-        def ask(queue: JobQueue) -> Change:
-            queue.get(one)
-            with queue.noted(who=call.caller.name, verb=verb, thing=f"action {one}", **told):
-                return work(queue, one, told)
-
-        done = await call.parts.readers.ask(ask)
+        done = await call.parts.readers.ask(
+            lambda queue: carry_out(
+                queue, verb, [one], told, who=call.caller.name, address=call.address
+            )
+        )
         if not done.ids:
             raise Problem("conflict", done.skipped.get(one, "the action is not in such a state"))
         return json_answer(
@@ -146,42 +112,6 @@ def _changing(verb: str, work: Callable[[JobQueue, ActionId, dict[str, Any]], Ch
         )
 
     return change
-
-
-def _cancel(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
-    return queue.cancel([one], reason=told.get("reason", ""))
-
-
-def _requeue(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
-    return queue.requeue([one], at=told.get("at"), again=told.get("again", False))
-
-
-def _reschedule(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
-    return queue.reschedule([one], **told)
-
-
-def _run(queue: JobQueue, one: ActionId, told: dict[str, Any]) -> Change:
-    """Make it due now, and wake the daemons of this host."""
-    del told
-    if queue.waits_of([one]):
-        return Change(skipped={one: "it waits for others: explain says for which"})
-    done = queue.reschedule([one], at=SystemClock().now())
-    queue.wake()
-    return done
-
-
-CHANGES: Final[tuple[tuple[str, Answer, str, Schema | None], ...]] = (
-    ("cancel", _changing("cancel", _cancel), "Cancel a pending action.", REASON),
-    ("requeue", _changing("requeue", _requeue), "Add a new action for one that has ended.", WHEN),
-    (
-        "reschedule",
-        _changing("reschedule", _reschedule),
-        "Move a pending action to another date.",
-        MOVE,
-    ),
-    ("run", _changing("run", _run), "Make a pending action due now.", None),
-)
-"""The changes of one action: verb, what answers, in words, and the body."""
 
 
 async def stats(call: Call) -> Response:
@@ -233,46 +163,19 @@ async def pauses(call: Call) -> Response:
 
 async def pause(call: Call) -> Response:
     """Pause one hook, one group, or everything."""
-    told = call.body
-    span = parse_duration(told["for"], "for") if "for" in told else None
-    which, reason = _named(told), told.get("reason", "")
-
-    def change(queue: JobQueue) -> None:
-        with queue.noted(who=call.caller.name, verb="pause", thing=_thing(which), **told):
-            queue.pause(**which, until=span, reason=reason)
-
-    await call.parts.readers.ask(change)
-    return await pauses(call)
+    return await _scoped(call, "pause", call.body)
 
 
 async def resume(call: Call) -> Response:
     """End the pause of one hook, one group, or of everything."""
-    which = _named(call.query)
+    return await _scoped(call, "resume", call.query)
 
-    def change(queue: JobQueue) -> None:
-        with queue.noted(who=call.caller.name, verb="resume", thing=_thing(which)):
-            queue.resume(**which)
 
-    await call.parts.readers.ask(change)
+async def _scoped(call: Call, verb: str, told: Mapping[str, Any]) -> Response:
+    await call.parts.readers.ask(
+        lambda queue: carry_out(queue, verb, (), told, who=call.caller.name, address=call.address)
+    )
     return await pauses(call)
-
-
-def _named(told: Any) -> dict[str, Any]:
-    """Return what is meant. Everything must be meant in words."""
-    if sum(name in told for name in ("hook", "group", "everything")) != 1:
-        raise Problem("invalid", 'give one of hook, group, and everything ("everything": true)')
-    return {
-        "hooks": [told["hook"]] if "hook" in told else [],
-        "groups": [told["group"]] if "group" in told else [],
-        "everything": bool(told.get("everything")),
-    }
-
-
-def _thing(which: dict[str, Any]) -> str:
-    """Return what is paused or resumed, as the audit table names it."""
-    named = [f"hook {hook}" for hook in which["hooks"]]
-    named += [f"group {group}" for group in which["groups"]]
-    return ", ".join(named) or "everything"
 
 
 async def scale(call: Call) -> Response:

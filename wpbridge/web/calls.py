@@ -75,6 +75,11 @@ class Call:
         found: Mapping[str, str] = self.request.path_params
         return found
 
+    @property
+    def address(self) -> str:
+        """Return the address from which the request has come; empty where nobody knows."""
+        return self.request.client.host if self.request.client else ""
+
     def header(self, name: str) -> str:
         """Return a header that may be given once at most; empty for none."""
         given = self.request.headers.getlist(name)

@@ -39,7 +39,9 @@ async def cancel(call: Call) -> Response:
         action_id, job_id = job.action.id, job.record.uuid
 
         def ask(queue: JobQueue) -> None:
-            with queue.noted(who=call.caller.name, verb="cancel", thing=f"job {job_id}"):
+            with queue.noted(
+                who=call.caller.name, verb="cancel", thing=f"job {job_id}", address=call.address
+            ):
                 queue.cancel([action_id])
 
         await call.parts.readers.ask(ask)

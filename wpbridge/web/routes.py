@@ -5,6 +5,7 @@ Nobody gets past a route's rights: a route without any is one of the few that ev
 
 from typing import Final
 
+from wpbridge.queue.commands import COMMANDS
 from wpbridge.web import actions, adding, events, health, jobs
 from wpbridge.web.bodies import MOST_BATCH_BYTES
 from wpbridge.web.declarations import ACTION, ACTIONS, DATE, FILTERS, JOB, JOBS, NEW_JOB, Schema
@@ -123,15 +124,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     *(
         Route(
             method="POST",
-            path=f"/v1/actions/{{action}}/{verb}",
-            answer=answer,
-            summary=summary,
-            rights=("operate",),
-            body=Body(schema) if schema else None,
+            path=f"/v1/actions/{{action}}/{command.verb}",
+            answer=actions.changing(command.verb),
+            summary=command.summary,
+            rights=(command.right,),
+            body=Body(command.schema) if command.fields else None,
             statuses={200: _CHANGED},
             problems=("conflict",),
         )
-        for verb, answer, summary, schema in actions.CHANGES
+        for command in COMMANDS.values()
+        if command.kind != "queue"
     ),
     Route(
         method="GET",
@@ -156,7 +158,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         answer=actions.pause,
         summary="Pause a hook, a group, or everything.",
         rights=("operate",),
-        body=Body(actions.PAUSE),
+        body=Body(COMMANDS["pause"].schema),
         statuses={200: _ANYTHING},
     ),
     Route(

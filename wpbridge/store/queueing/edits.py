@@ -1,4 +1,4 @@
-"""Change actions by hand: cancel, delete, reschedule, requeue.
+"""Change actions by hand: cancel, delete, reschedule, set priorities, requeue.
 
 Every statement names rows by primary key and says what they must still be, so whatever a runner has
 claimed meanwhile is left to it. All methods take the ids of one page (some thousand at most) and
@@ -80,6 +80,10 @@ class Edits:
         self._move_waiting = text(
             f"UPDATE {actions} SET schedule = :schedule WHERE action_id = :id"
             " AND status = 'pending' AND claim_id = 0 AND scheduled_date_gmt IS NULL"
+        )
+        self._prioritize = text(
+            f"UPDATE {actions} SET priority = :priority WHERE action_id IN :ids"
+            " AND status = 'pending' AND claim_id = 0"
         )
         self._ended = text(
             f"SELECT action_id FROM {actions} WHERE action_id IN :ids"
@@ -176,6 +180,21 @@ class Edits:
             return moved
 
         return self._session.transact(move)
+
+    def set_priority(
+        self, ids: Sequence[ActionId], priority: int, *, now: datetime
+    ) -> list[ActionId]:
+        """Give free pending actions another priority; the tables must have that column."""
+
+        def set_it(connection: Connection) -> list[ActionId]:
+            found = _found(connection, self._free, ids)
+            if found:
+                connection.execute(self._prioritize, {"ids": found, "priority": priority})
+                line = LogLine(message=f"priority set via wpbridge to {priority}", at=now)
+                self._inserts.logs(connection, [(i, line) for i in found])
+            return found
+
+        return self._session.transact(set_it)
 
     def requeue(
         self, copies: Mapping[ActionId, NewAction], *, now: datetime
