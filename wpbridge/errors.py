@@ -15,6 +15,7 @@
     │   │   └── ReadOnly       the database answers, but takes no writes
     │   ├── StoreMissing       there is no such database file
     │   ├── Contention         the locks were not free in time
+    │   ├── TookTooLong        a question was given up, since its time was over
     │   └── RunnerGone         this runner's row is not as the runner left it
     └── ExecutionError         an action could not be run
         ├── HandlerNotFound
@@ -105,6 +106,10 @@ class StoreMissing(StoreError):
 
 class Contention(StoreError):
     """Other runners hold the rows; try again later."""
+
+
+class TookTooLong(StoreError):
+    """The database took too long to answer; ask for less."""
 
 
 class RunnerGone(StoreError):

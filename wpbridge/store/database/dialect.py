@@ -161,6 +161,13 @@ class Dialect(Catalogue, Protocol):
         """Say how the server can lose what it has committed; return "" when it cannot."""
         ...
 
+    def limit_statements(self, connection: Connection, seconds: float) -> None:
+        """Have each later statement of a connection end with an error after so many seconds.
+
+        A server that has no such limit is left as it is.
+        """
+        ...
+
     def use_index(self, name: str | None) -> str:
         """Return the text after a table's name that pins an index; empty for None."""
         ...

@@ -14,13 +14,14 @@ from wpbridge.store.database.dialect import (
     parse_version,
 )
 from wpbridge.store.database.mysql_catalogue import MySQLCatalogue
-from wpbridge.store.database.trouble import sort_trouble
+from wpbridge.store.database.trouble import code_of, sort_trouble
 from wpbridge.store.schema import charsets
 from wpbridge.store.schema.ddl import Ddl, MySQLDdl
 from wpbridge.store.schema.ids import given
 from wpbridge.store.schema.text_columns import Column, Texts
 
 _MAY_NOT_CREATE = frozenset({1044, 1142, 1227, 1370})
+_UNKNOWN_VARIABLE: Final = "1193"
 LEAST_ENDS = (" _", " !", " `", "_", "!", "`")
 """The least printable characters of the servers' collations, alone and after one space."""
 
@@ -55,6 +56,20 @@ class MySQL(MySQLCatalogue):
         """See :data:`wpbridge.store.database.dialect.FORGETFUL`."""
         flush = connection.execute(text("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit")).scalar()
         return FORGETFUL.get(int(flush or 0), "")
+
+    def limit_statements(self, connection: Connection, seconds: float) -> None:
+        """See :class:`Dialect`. MariaDB has one variable for it, and MySQL another for reads."""
+        for variable, value in (
+            ("max_statement_time", seconds),
+            ("max_execution_time", round(seconds * 1000)),
+        ):
+            try:
+                connection.execute(text(f"SET SESSION {variable} = {value}"))
+            except DBAPIError as error:
+                if code_of(error) != _UNKNOWN_VARIABLE:
+                    raise
+            else:
+                return
 
     def use_index(self, name: str | None) -> str:
         """See :class:`Dialect`. FORCE is used, since a filesort of a backlog is never wanted."""

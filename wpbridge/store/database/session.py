@@ -84,6 +84,8 @@ class Session:
         self.refusal = ""
         """Why nothing may be written, as the last look at the tables found; empty if it may."""
         self.patience_seconds = patience_seconds
+        self.statement_seconds = 0.0
+        """Statements that take longer are given up with TookTooLong; 0: none is."""
         self.busy_tries = BUSY_TRIES
         """How often work is tried again whose rows, or whose file, others hold."""
         self.pause: Callable[[float], None] = time.sleep
@@ -199,6 +201,8 @@ class Session:
         if self._connection is None:
             self._connection = self._engine.connect()
             self._connection.do_meanwhile(self._work)
+            if self.statement_seconds:
+                self._dialect.limit_statements(self._connection, self.statement_seconds)
         return self._connection
 
     def _commit(self, connection: Connection) -> None:

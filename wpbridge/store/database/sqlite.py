@@ -6,6 +6,7 @@ It serves the embedded queue, and a WordPress that runs on sqlite-database-integ
 import functools
 import os
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -22,6 +23,8 @@ from wpbridge.store.schema.ids import given
 from wpbridge.store.schema.text_columns import Texts
 
 BUSY_MILLISECONDS = 10_000
+_STEPS_BETWEEN_LOOKS: Final = 10_000
+"""After so many steps of its machine, SQLite asks whether the time is over."""
 _IN_MEMORY = (None, "", ":memory:")
 _OPTIONS: Final[Mapping[str, Any]] = {
     "check_same_thread": False,
@@ -56,6 +59,19 @@ class SQLite(SQLiteCatalogue):
     def forgets(self, _connection: Connection) -> str:
         """Return "": SQLite keeps what it has committed."""
         return ""
+
+    def limit_statements(self, connection: Connection, seconds: float) -> None:
+        """See :class:`Dialect`. SQLite asks every few thousand steps whether it shall go on."""
+        begin = time.monotonic()
+
+        def begins(_statement: str) -> None:
+            nonlocal begin
+            begin = time.monotonic()
+
+        connection.raw.set_trace_callback(begins)
+        connection.raw.set_progress_handler(
+            lambda: time.monotonic() - begin > seconds, _STEPS_BETWEEN_LOOKS
+        )
 
     def use_index(self, name: str | None) -> str:
         """See :class:`Dialect`. INDEXED BY makes sure that the intended index is used."""

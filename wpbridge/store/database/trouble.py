@@ -3,7 +3,14 @@
 import re
 
 from wpbridge.dataclass import dataclass
-from wpbridge.errors import Contention, ReadOnly, StoreError, StoreUnavailable, Unfit
+from wpbridge.errors import (
+    Contention,
+    ReadOnly,
+    StoreError,
+    StoreUnavailable,
+    TookTooLong,
+    Unfit,
+)
 from wpbridge.store.database.connection import DBAPIError
 from wpbridge.store.schema.ids import MEND
 
@@ -84,6 +91,9 @@ _METHOD_ADVICE = (
     "wpbridge logs in with mysql_native_password, caching_sha2_password, sha256_password and"
     " ed25519: give the account one of them"
 )
+_TIME_IS_OVER = frozenset({1969, 3024})
+"""A statement took longer than its session allows, on MariaDB and on MySQL."""
+_SQLITE_TIME_IS_OVER = "interrupted"
 TOO_BIG = 1153
 """A statement was longer than max_allowed_packet."""
 _NO_RIGHT = frozenset({1142, 1143, 1227, 1370})
@@ -140,13 +150,22 @@ def sort_trouble(error: BaseException) -> Trouble:
         return Trouble(error=error, gone=True, read_only=True)
     if _is_gone(code, text):
         return Trouble(error=StoreUnavailable(_complaint(code, text, line)), gone=True)
-    if code == TOO_BIG:
-        return Trouble(error=Unfit(f"the server's max_allowed_packet is too small: {line}"))
+    if (bounds := _beyond_bounds(code, text, line)) is not None:
+        return Trouble(error=bounds)
     advice = ": the account needs that right, or name another with --dsn" * (code in _NO_RIGHT)
     if _LOST_IDS.search(text):
         advice = f": a table gives new rows no ids; {MEND}"
     kind = Unfit if code in _UNFIT else StoreError
     return Trouble(error=kind(f"the database refused a statement: {line}{advice}"))
+
+
+def _beyond_bounds(code: int | None, text: str, line: str) -> StoreError | None:
+    """Return the error of a statement that took too long, or was too long; None for others."""
+    if code in _TIME_IS_OVER or (code is None and text == _SQLITE_TIME_IS_OVER):
+        return TookTooLong()
+    if code == TOO_BIG:
+        return Unfit(f"the server's max_allowed_packet is too small: {line}")
+    return None
 
 
 def code_of(error: DBAPIError) -> str:
