@@ -1,0 +1,155 @@
+"""How the whole queue stands at one moment: what the first page and ``wpbridge top`` show."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from wpbridge.action import Status
+from wpbridge.dataclass import dataclass
+from wpbridge.monitor.ended import EndedRow, ended_by
+from wpbridge.monitor.history import summed
+from wpbridge.monitor.percentiles import percentile
+from wpbridge.monitor.readings import Readings, read
+from wpbridge.store.opened import OpenStore
+from wpbridge.store.reading.counting import CAP
+from wpbridge.store.records import Query
+from wpbridge.store.rows.stats import Count
+from wpbridge.telling.counting import ENDINGS
+from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
+
+MINUTES: Final = 60
+"""The sparklines show so many minutes."""
+SILENT: Final = timedelta(minutes=5)
+"""With something due, somebody should have run something within this time."""
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_TOP: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The overview of one queue. Counts stop at :attr:`cap`, which then means so many or more."""
+
+    at: datetime
+    """Aware UTC."""
+    cap: int
+    counts: Mapping[str, int]
+    """Actions by status."""
+    due: int
+    past_due: int
+    """Those that have been due for a minute or more."""
+    oldest_due_seconds: float
+    running: int
+    running_longest_seconds: float
+    places: int
+    """Actions that all live runners of wpbridge together can run at once."""
+    failed_day: int
+    """Actions that failed within 24 hours and still stand as failed, whoever ran them."""
+    complete_minutes: Sequence[int]
+    """How many actions completed in each of the last :data:`MINUTES`, by wpbridge's statistics."""
+    failed_minutes: Sequence[int]
+    per_second: float
+    """What ended in the last five whole minutes."""
+    wait_p50: float | None
+    """For how long actions were due before they started, in seconds; of the last hour."""
+    wait_p95: float | None
+    duration_p95: float | None
+    failing: Sequence[EndedRow]
+    """The hooks with the most failures of 24 hours."""
+    slowest: Sequence[EndedRow]
+    """The hooks with the longest durations (p95) of 24 hours."""
+    paused: Sequence[tuple[str, str, datetime | None, str]]
+    """The pauses in force: kind, name, end and reason."""
+    held_hooks: Sequence[str]
+    """Hooks that are held, since WordPress has no callback for them."""
+    recurring_stopped: int
+    """Recurring actions that failed and have no next run."""
+    last_run: Mapping[str, datetime]
+    """When a runner of this kind last gave a sign: ``wpbridge`` or ``php``."""
+
+    @property
+    def silent_since(self) -> datetime | None:
+        """Return since when nobody has run anything although something waits; None if all is well.
+
+        It is the oldest due date where nobody ever ran anything.
+        """
+        if not self.past_due or self.oldest_due_seconds < SILENT.total_seconds():
+            return None
+        newest = max(self.last_run.values(), default=None)
+        if newest is None:
+            return self.at - timedelta(seconds=self.oldest_due_seconds)
+        return newest if self.at - newest >= SILENT else None
+
+    @property
+    def is_first_use(self) -> bool:
+        """Tell whether wpbridge has never run anything here."""
+        return "wpbridge" not in self.last_run and not sum(self.complete_minutes)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is no action at all."""
+        return not sum(self.counts.values())
+
+
+def overview_of(store: OpenStore, now: datetime) -> Overview:
+    """Ask the tables once for the whole overview.
+
+    Raises:
+        StoreError: they cannot be asked.
+    """
+    readings = read(store, now)
+    begin = (now - _HOUR).replace(second=0, microsecond=0)
+    lately = [one for one in store.stats.between(begin, now) if one.outcome in ENDINGS]
+    hooks = ended_by(store, "hook", now - _DAY, now)
+    query = Query(statuses=(Status.FAILED,), modified_since=now - _DAY)
+    return Overview(
+        at=now,
+        cap=readings.cap,
+        counts=readings.counts,
+        due=readings.due,
+        past_due=readings.past_due,
+        oldest_due_seconds=readings.oldest_due,
+        running=sum(readings.running.values()),
+        running_longest_seconds=readings.running_longest_seconds,
+        places=readings.places,
+        failed_day=store.counting.all(query, cap=CAP),
+        complete_minutes=_minutes(lately, begin, "complete"),
+        failed_minutes=_minutes(lately, begin, "failed"),
+        per_second=_per_second(lately, now),
+        wait_p50=percentile(0.5, WAIT_BOUNDS, summed(one.waits for one in lately)),
+        wait_p95=percentile(0.95, WAIT_BOUNDS, summed(one.waits for one in lately)),
+        duration_p95=percentile(0.95, DURATION_BOUNDS, summed(one.durations for one in lately)),
+        failing=sorted((row for row in hooks if row.failed), key=_failures)[:_TOP],
+        slowest=sorted((row for row in hooks if row.duration_p95), key=_slowness)[:_TOP],
+        paused=_pauses(readings),
+        held_hooks=sorted(store.held.hooks()),
+        recurring_stopped=readings.recurring_stopped,
+        last_run=readings.last_run,
+    )
+
+
+def _minutes(counts: Sequence[Count], begin: datetime, outcome: str) -> list[int]:
+    found = [0] * (MINUTES + 1)
+    for one in counts:
+        place = int((one.begin - begin).total_seconds() // 60)
+        if one.outcome == outcome and 0 <= place <= MINUTES:
+            found[place] += one.actions
+    return found
+
+
+def _per_second(counts: Sequence[Count], now: datetime) -> float:
+    end = now.replace(second=0, microsecond=0)
+    begin = end - timedelta(minutes=5)
+    return sum(one.actions for one in counts if begin <= one.begin < end) / 300
+
+
+def _pauses(readings: Readings) -> list[tuple[str, str, datetime | None, str]]:
+    return [(one.kind, one.name, one.until, one.reason) for one in readings.pauses]
+
+
+def _failures(row: EndedRow) -> tuple[int, str]:
+    return (-row.failed, row.name)
+
+
+def _slowness(row: EndedRow) -> tuple[float, str]:
+    return (-(row.duration_p95 or 0.0), row.name)

@@ -1,0 +1,128 @@
+"""Ask the queue for pages: what all readers share is asked once, however many read it.
+
+The connections are the pages' own, and no statement on them takes longer than two seconds.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final, Generic, TypeVar
+
+from wpbridge.dataclass import dataclass
+from wpbridge.queue.jobs import JobQueue
+from wpbridge.web.readers import Readers
+
+T = TypeVar("T")
+STATEMENT_SECONDS: Final = 2.0
+LEAST_SECONDS: Final = 2.0
+MOST_SECONDS: Final = 60.0
+_COST_FACTOR: Final = 20.0
+"""An answer counts for so many times as long as it took, so that questions cost a twentieth of the
+time at the most."""
+STALE_SECONDS: Final = 30.0
+"""For so long after that an old answer is shown while a new one is being asked for."""
+_MOST_KEPT: Final = 500
+_READERS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen(Generic[T]):
+    """What a question has found."""
+
+    value: T
+    age_seconds: float
+    """How long ago."""
+
+
+class _Kept:
+    """One shared question, with its last answer."""
+
+    def __init__(self) -> None:
+        self.value: Any = None
+        self.at: float | None = None
+        """When it was answered, by the monotonic clock; None before that."""
+        self.until = 0.0
+        self.asking: asyncio.Task[Any] | None = None
+
+
+class Board:
+    """The questions of one process's pages. It belongs to one event loop."""
+
+    def __init__(self, open_queue: Callable[[], JobQueue], *, readers: int = _READERS) -> None:
+        """Take what opens a queue."""
+
+        def open_bounded() -> JobQueue:
+            queue = open_queue()
+            queue.store.session.close()
+            queue.store.session.statement_seconds = STATEMENT_SECONDS
+            return queue
+
+        self._readers = Readers(open_bounded, readers=readers)
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    async def ask(self, question: Callable[[JobQueue], T]) -> T:
+        """Return what a question finds, for one reader alone.
+
+        Raises:
+            TookTooLong: one of its statements was given up.
+            StoreError: the database does not answer.
+        """
+        return await self._readers.ask(question)
+
+    async def shared(self, key: str, question: Callable[[JobQueue], T]) -> Seen[T]:
+        """Return what a question finds, which whoever asks with the same key gets, too.
+
+        An answer counts for 2 to 60 seconds, the longer the more it has cost. Who comes soon after
+        that gets it once more, while a new one is asked for.
+
+        Raises:
+            StoreError: as for :meth:`ask`.
+        """
+        kept = self._kept.setdefault(key, _Kept())
+        self._kept.move_to_end(key)
+        while len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+        now = time.monotonic()
+        if kept.asking is None and now >= kept.until:
+            kept.asking = asyncio.get_running_loop().create_task(self._refresh(kept, question))
+            kept.asking.add_done_callback(_retrieved)
+        is_stale = kept.at is None or now >= kept.until + STALE_SECONDS
+        if kept.asking is not None and is_stale:
+            # Who goes away does not take the others' answer with them.
+            await asyncio.shield(kept.asking)
+        assert kept.at is not None  # noqa: S101 - it was answered, or an error was raised
+        return Seen(value=kept.value, age_seconds=max(0.0, time.monotonic() - kept.at))
+
+    async def _refresh(self, kept: _Kept, question: Callable[[JobQueue], Any]) -> None:
+        began = time.monotonic()
+        try:
+            kept.value = await self._readers.ask(question)
+        except BaseException:
+            now = time.monotonic()
+            if kept.at is not None and now < kept.at + MOST_SECONDS + STALE_SECONDS:
+                # The last answer is shown with its age. It is asked again soon.
+                kept.until = now + LEAST_SECONDS
+                return
+            kept.at, kept.until = None, 0.0
+            raise
+        else:
+            kept.at = time.monotonic()
+            cost = kept.at - began
+            kept.until = kept.at + min(MOST_SECONDS, max(LEAST_SECONDS, cost * _COST_FACTOR))
+        finally:
+            kept.asking = None
+
+    def forget(self) -> None:
+        """Ask everything anew from now on, since something was changed."""
+        self._kept.clear()
+
+    def close(self) -> None:
+        """Let what is asked end, then close the connections."""
+        self._readers.close()
+
+
+def _retrieved(task: asyncio.Task[Any]) -> None:
+    """Take an error that nobody waits for any more, so that asyncio does not report it."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,183 @@
+"""Make pages of templates. Everything that is filled in is escaped, whatever it is."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.responses import Response
+
+from wpbridge import __version__
+from wpbridge.dashboard.shown_text import Shown, shown_args, shown_text
+from wpbridge.site.rules import allows
+from wpbridge.telling.visible import visible
+from wpbridge.web.pages import texts
+from wpbridge.web.pages.texts import tr, trn
+
+if TYPE_CHECKING:
+    from wpbridge.web.pages.visit import Visit
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+NOT_KEPT: Final = {"Cache-Control": "private, no-store", "Vary": "Cookie, Accept-Language"}
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+class Renderer:
+    """Fills the templates of one gateway."""
+
+    def __init__(self, *, zone: tzinfo, mask: tuple[str, ...], site: str) -> None:
+        """Take the zone in which times are shown, what is masked, and the name of the site."""
+        self._zone = zone
+        self._environment = Environment(
+            loader=FileSystemLoader(TEMPLATES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            extensions=["jinja2.ext.i18n"],
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.install_gettext_callables(tr, trn, newstyle=True)  # type: ignore[attr-defined]
+        self._environment.filters |= {
+            "when": self._when,
+            "moment": self._moment,
+            "count": count_text,
+            "seconds": seconds_text,
+            "bytes": bytes_text,
+            "percent": percent_text,
+            "plain": visible,
+            "args": lambda value: shown_args(value, mask),
+            "log": lambda value: shown_text(value, mask),
+            "tr": tr,
+        }
+        self._environment.globals |= {"site": site, "version": __version__, "assets": ASSET_MARK}
+
+    def page(
+        self, visit: "Visit", template: str, status: int, context: Mapping[str, Any]
+    ) -> Response:
+        """Return a page for a person."""
+        from wpbridge.web.pages.table import NAVIGATION  # noqa: PLC0415 - its pages render, too
+
+        whole = {
+            "visit": visit,
+            "url": visit.url,
+            "may": visit.may,
+            "person": visit.person,
+            "csrf": visit.csrf,
+            "navigation": [one for one in NAVIGATION if allows(visit.person.role, one.role)],
+            "now": visit.now(),
+            **context,
+        }
+        language = visit.request.headers.get("accept-language", "")
+        known = visit.request.headers.get("if-none-match", "")
+        return self.answer(template, status, whole, language, known)
+
+    def answer(
+        self,
+        template: str,
+        status: int,
+        context: Mapping[str, Any],
+        language: str = "",
+        known: str = "",
+    ) -> Response:
+        """Return a page. ``known`` is the mark of the one that the browser has already."""
+        code = texts.speak(language)
+        text = self._environment.get_template(template).render(language=code, **context)
+        # Half a surrogate pair in a row is no trouble: it is shown as its code.
+        body = text.encode("utf-8", "backslashreplace")
+        mark = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+        headers = {**NOT_KEPT, "ETag": mark, "Content-Language": code}
+        if status == _OK and known == mark:
+            return Response(status_code=304, headers=headers)
+        return Response(body, status, headers, "text/html")
+
+    def _moment(self, at: datetime | None) -> str:
+        """Return a date in the site's zone, for people."""
+        if at is None:
+            return "–"
+        return at.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+    def _when(self, at: datetime | None) -> Markup:
+        """Return how long ago or ahead a date is, with the date itself behind it."""
+        if at is None:
+            return Markup("<span>–</span>")
+        exact = self._moment(at)
+        return Markup('<time datetime="{}" title="{}" data-when>{}</time>').format(
+            at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            exact,
+            ago_text(at - datetime.now(UTC)),
+        )
+
+
+_OK: Final = 200
+
+
+def ago_text(span: timedelta) -> str:
+    """Return how far a moment is away, such as ``3 min ago`` or ``in 2 h``."""
+    seconds = round(span.total_seconds())
+    told = seconds_text(abs(seconds))
+    return tr("in %s") % told if seconds > 0 else tr("%s ago") % told
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Return a time in one or two units, such as ``1 h 5 min``."""
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
+    if seconds < 10 and seconds != round(seconds):
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    for unit, name, part, part_name in (
+        (_DAY, "d", _HOUR, "h"),
+        (_HOUR, "h", _MINUTE, "min"),
+        (_MINUTE, "min", 1, "s"),
+    ):
+        if whole >= unit:
+            rest = whole % unit // part
+            shows_rest = rest and whole < 10 * unit
+            return f"{whole // unit} {name}" + (f" {rest} {part_name}" if shows_rest else "")
+    return f"{whole} s"
+
+
+def count_text(count: int | None, cap: int | None = None) -> str:
+    """Return a number with its thousands; one that has reached the cap has a plus behind it."""
+    if count is None:
+        return "–"
+    if cap is not None and count >= cap:
+        return f"{cap:,}+"
+    return f"{count:,}"
+
+
+def bytes_text(size: float | None) -> str:
+    """Return a number of bytes in the unit that fits."""
+    if size is None:
+        return "–"
+    for unit in ("B", "KB", "MB", "GB"):
+        if abs(size) < 1024:  # noqa: PLR2004 - a kilobyte
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TB"
+
+
+def percent_text(share: float | None) -> str:
+    """Return a share, from 0 to 1, in percent."""
+    if share is None:
+        return "–"
+    return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"  # noqa: PLR2004 - 10 %
+
+
+def _mark_of_assets() -> str:
+    digest = hashlib.sha256(__version__.encode())
+    for one in sorted(files("wpbridge.web.pages").joinpath("static").iterdir(), key=str):
+        if one.is_file():
+            digest.update(one.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+ASSET_MARK: Final = _mark_of_assets()
+"""Stands in the addresses of static files, so that a browser may keep each version for ever."""
+__all__ = ["ASSET_MARK", "Renderer", "Shown"]

@@ -1,0 +1,59 @@
+"""The table of pages and changes: routes, roles, navigation and tests are made from it.
+
+Nobody gets past the role of a row. What may be asked for without one is in :mod:`.signing_in` and
+:mod:`.statics`.
+"""
+
+from typing import Final
+
+from wpbridge.dataclass import dataclass
+from wpbridge.site.rules import Role
+from wpbridge.web.pages import action, actions, overview
+from wpbridge.web.pages.texts import N_
+from wpbridge.web.pages.visit import Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page: a GET that changes nothing."""
+
+    path: str
+    name: str
+    """The name of its module, by which links mean it."""
+    title: str
+    answer: Answer
+    role: Role = "viewer"
+    key: str = ""
+    """The key that leads there after ``g``."""
+    is_listed: bool = True
+    """Whether the navigation has it."""
+
+    @property
+    def target(self) -> str:
+        """Return the path as links of the dashboard have it."""
+        return self.path.lstrip("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """One change: a POST of a form."""
+
+    path: str
+    name: str
+    answer: Answer
+    role: Role
+
+
+PAGES: Final[tuple[Page, ...]] = (
+    Page(path="/", name="overview", title=N_("Overview"), answer=overview.show, key="o"),
+    Page(path="/actions", name="actions", title=N_("Actions"), answer=actions.show, key="a"),
+    Page(
+        path="/actions/{action}",
+        name="action",
+        title=N_("Action"),
+        answer=action.show,
+        is_listed=False,
+    ),
+)
+DEEDS: Final[tuple[Deed, ...]] = ()
+NAVIGATION: Final = tuple(page for page in PAGES if page.is_listed)
