@@ -20,6 +20,7 @@ from wpbridge.telling.log import tell
 from wpbridge.telling.metrics import OTHER
 from wpbridge.web import bodies
 from wpbridge.web.access_log import CALLER
+from wpbridge.web.headers import HEADERS, SafeHeaders
 from wpbridge.web.callers import TOKEN, gate_of
 from wpbridge.web.calls import Call, Parts
 from wpbridge.web.problems import Problem, problem_of
@@ -37,6 +38,7 @@ def make_app(
     open_parts: Callable[[], Parts],
     *,
     routes: Sequence[Route] = ROUTES,
+    pages: Callable[[Callable[[], Parts]], Sequence[StarletteRoute]] | None = None,
     base_path: str = "",
 ) -> Starlette:
     """Return the ASGI application.
@@ -44,6 +46,7 @@ def make_app(
     Args:
         open_parts: starts the parts when the server starts; they are closed when it ends.
         routes: the table.
+        pages: makes the routes of the dashboard, given what returns the parts; None for none.
         base_path: what stands before every path.
     """
     holder: dict[str, Any] = {}
@@ -67,6 +70,8 @@ def make_app(
         )
         for route in routes
     ]
+    if pages is not None:
+        table += pages(lambda: holder["parts"])
     app = Starlette(
         routes=[Mount(base_path, routes=table)] if base_path else table,
         lifespan=lifespan,
@@ -75,6 +80,7 @@ def make_app(
     app.state.table = tuple(routes)
     app.state.routes = table
     app.state.base_path = base_path
+    app.add_middleware(SafeHeaders)
     # It would lead to whatever host the request names.
     app.router.redirect_slashes = False
     return app
@@ -196,4 +202,7 @@ def _methods(request: Request) -> list[str]:
 async def _broken(request: Request, error: Exception) -> Response:
     """Answer that the gateway has a fault, and say in the log which. The client gets no detail."""
     tell("gateway.broken", path=request.url.path, exc_info=error)
-    return Problem("broken", "the log of the gateway says what has happened").answer()
+    answer = Problem("broken", "the log of the gateway says what has happened").answer()
+    # It does not pass by what adds them to the others.
+    answer.headers.update(HEADERS)
+    return answer

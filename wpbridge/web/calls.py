@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +20,9 @@ from wpbridge.web.problems import Problem
 from wpbridge.web.readers import Readers
 from wpbridge.web.watching import Watching
 from wpbridge.web.writer import Writer
+
+if TYPE_CHECKING:
+    from wpbridge.web.pages.visit import PageParts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,8 @@ class Parts:
     """What `/metrics` tells."""
     counted: Counted
     """What this process counts."""
+    pages: "PageParts | None" = None
+    """What the dashboard's pages share; None where there is no dashboard."""
     base_path: str = ""
     """What stands before ``/v1`` in addresses; empty for nothing."""
 
@@ -52,6 +57,8 @@ class Parts:
         """Write what waits, then close everything."""
         if self.own is not None:
             self.own.close()
+        if self.pages is not None:
+            self.pages.close()
         self.metrics.close()
         self.writer.close()
         self.watching.close()

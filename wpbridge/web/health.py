@@ -10,12 +10,6 @@ from wpbridge.web.calls import Call
 from wpbridge.web.problems import Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
-_PAGE = {
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
 
 async def livez(call: Call) -> Response:
     """Answer as long as the process does. The database is not asked."""
@@ -47,4 +41,4 @@ async def openapi(call: Call) -> Response:
 
 async def docs(call: Call) -> Response:
     """Return the page of the API for people."""
-    return HTMLResponse(made.page(call.request.app.state.table, call.parts.base_path), 200, _PAGE)
+    return HTMLResponse(made.page(call.request.app.state.table, call.parts.base_path))

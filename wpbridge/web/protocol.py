@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from wpbridge.telling.log import tell
+from wpbridge.web.headers import HEADERS
 from wpbridge.web.problems import MEDIA_TYPE, Problem
 
 HEAD_SECONDS: Final = 10.0
@@ -153,8 +154,10 @@ class StrictProtocol(HttpToolsProtocol):
             body = json.dumps(problem.document()).encode()
             head = (
                 f"content-type: {MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\n"
-                "cache-control: no-store\r\nconnection: close\r\n\r\n"
+                "cache-control: no-store\r\nconnection: close\r\n"
             )
+            head += "".join(f"{name.lower()}: {value}\r\n" for name, value in HEADERS.items())
+            head += "\r\n"
             self.transport.write(STATUS_LINE[problem.status] + head.encode() + body)
         tell("gateway.request", status=problem.status)
         self.transport.close()

@@ -25,6 +25,7 @@ from wpbridge.store.records import ENDED
 __all__ = (
     "CODES",
     "RETRIED",
+    "Explainer",
     "Explanation",
     "Facts",
     "Holder",
@@ -56,24 +57,49 @@ def explain_action(
         ConfigError, SiteError, StoreError, WpCliError: the site cannot be asked.
     """
     site = resolve(settings, env)
-    handlers, left_out = app.handlers_to_look(settings)
+    explainer = Explainer(settings, may_ask=site.folder is not None, clock=clock)
     with Queue(open_site(site), unique_by=settings.unique_by) as queue:
         callback = None
         if ask_wordpress:
             hook = queue.get(action_id).hook
             callback = app.callbacks(settings, site, queue.store, {hook}, env).get(hook)
+        return explainer(queue, action_id, callback=callback)
+
+
+class Explainer:
+    """Explains actions of one site, one after the other, on queues that are open already."""
+
+    def __init__(
+        self, settings: Settings, *, may_ask: bool = False, clock: Clock | None = None
+    ) -> None:
+        """Look at the handlers once; ``may_ask`` says that there is a WordPress to be asked."""
+        handlers, left_out = app.handlers_to_look(settings)
+        self._settings = settings
+        self._routes = app.routes_of(settings, handlers, left_out=left_out)
+        self._may_ask = may_ask
+        self._clock = clock or SystemClock()
+
+    def __call__(
+        self, queue: Queue, action_id: int, *, callback: bool | None = None
+    ) -> Explanation:
+        """Explain one action; ``callback`` says whether PHP has one, None that nobody asked.
+
+        Raises:
+            ActionNotFound: there is no such action.
+            StoreError: the queue cannot be asked.
+        """
         zone = queue.store.tables.zone
         facts = gather(
             queue,
             action_id,
-            settings,
-            app.routes_of(settings, handlers, left_out=left_out),
-            now=(clock or SystemClock()).now(),
+            self._settings,
+            self._routes,
+            now=self._clock.now(),
             callback=callback,
-            may_ask=site.folder is not None,
-            zone=UTC if settings.format == "json" else shown_zone(settings.tz, zone),
+            may_ask=self._may_ask,
+            zone=UTC if self._settings.format == "json" else shown_zone(self._settings.tz, zone),
         )
-    return explain(facts)
+        return explain(facts)
 
 
 def explain(facts: Facts) -> Explanation:

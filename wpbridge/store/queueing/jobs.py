@@ -84,6 +84,7 @@ class Jobs:
         select = f"SELECT {_COLUMNS} FROM {table}"
         self._by_uuid = text(f"{select} WHERE uuid = :uuid")
         self._of_uuids = text(f"{select} WHERE uuid IN :uuids")
+        self._of_action = text(f"{select} WHERE action_id = :id LIMIT 1")
         self._signs = (
             "SELECT j.uuid, a.action_id, a.status, a.attempts, a.scheduled_date_gmt IS NOT NULL,"
             f" {{}} FROM {table} j JOIN {names.actions} a ON a.action_id = j.action_id{{}}"
@@ -176,6 +177,11 @@ class Jobs:
     def find(self, uuid: str) -> JobRecord | None:
         """Return a job by its id; None when there is none."""
         found = self._read(self._by_uuid, {"uuid": uuid})
+        return found[0] if found else None
+
+    def of_action(self, action_id: ActionId) -> JobRecord | None:
+        """Return the job that an action is now; None when it is none."""
+        found = self._read(self._of_action, {"id": action_id})
         return found[0] if found else None
 
     def find_all(self, uuids: Sequence[str]) -> list[JobRecord]:

@@ -150,6 +150,10 @@ class Reading:
         """Return what these actions wait for."""
         return self._session.run(lambda c: self._waits.of(c, ids))
 
+    def waiting_for(self, action_id: ActionId) -> list[ActionId]:
+        """Return the actions that wait for one."""
+        return self._session.run(lambda c: self._waits.waiting_for(c, action_id))
+
     # Logs
 
     def logs(self, ids: Sequence[int]) -> list[LogEntry]:

@@ -92,6 +92,9 @@ class Waits:
             f" LEFT JOIN {names.actions} a ON a.action_id = w.after_id"
             " WHERE w.action_id IN :ids ORDER BY w.action_id, w.after_id"
         )
+        self._waiting_for = text(
+            f"SELECT action_id FROM {table} WHERE after_id = :id ORDER BY action_id LIMIT {MOST}"
+        )
         self._delete_one = text(f"DELETE FROM {table} WHERE action_id = :id AND after_id = :after")
         self._delete = text(f"DELETE FROM {table} WHERE action_id IN :ids")
         self._hand_on = text(f"UPDATE {table} SET after_id = :new WHERE after_id = :old")
@@ -133,6 +136,13 @@ class Waits:
                 self._of, {"ids": sorted(ids)}
             )
         ]
+
+    def waiting_for(self, connection: Connection, action_id: ActionId) -> list[ActionId]:
+        """Return the actions that wait for one, up to :data:`MOST` of them; by the index."""
+        if not self.are_there:
+            return []
+        rows = connection.execute(self._waiting_for, {"id": action_id})
+        return [ActionId(int(action)) for (action,) in rows]
 
     def count(self, connection: Connection) -> int:
         """Count the actions that wait."""

@@ -1,50 +1,13 @@
-"""The headers that every answer has, and from where a page may be asked for and changed."""
+"""From where a page may be asked for, and from where it may be changed."""
 
 import ipaddress
 from collections.abc import Collection
-from typing import Final
 from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wpbridge.site.config import Settings
 from wpbridge.site.web_kinds import Listen
-
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""The content security policy: only what we serve, nothing inline, and no frame around it."""
-HEADERS: Final = {
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-
-
-class SafeHeaders:
-    """An application that gives every answer of another one the headers above."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Take the application that answers."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the other one answer. What it says of its own page counts before ours."""
-
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, guarded if scope["type"] == "http" else send)
-
 
 def hosts_of(settings: Settings) -> frozenset[str]:
     """Return the names by which browsers may ask for the dashboard, in lower case."""

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from wpbridge.access.people import People, Person
 from wpbridge.clock import SystemClock
 from wpbridge.dataclass import dataclass
+from wpbridge.doctor.explain import Explanation
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.config import Settings
 from wpbridge.site.rules import Role, allows
@@ -39,6 +40,8 @@ class PageParts:
     """What the site is called."""
     zone: tzinfo
     """Times are shown in it."""
+    explain: Callable[[JobQueue, int], Explanation]
+    """Explains an action, asking this queue."""
     cookie: str
     """The name of the session's cookie."""
 

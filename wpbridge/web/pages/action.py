@@ -1,0 +1,83 @@
+"""One action: what it is, how it went, why it waits, and what can be done with it."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.responses import Response
+
+from wpbridge.action import Status
+from wpbridge.dashboard.detail import Detail, detail_of
+from wpbridge.dashboard.shown_text import shown_result
+from wpbridge.doctor.explain import Explanation
+from wpbridge.errors import ActionNotFound
+from wpbridge.queue.jobs import JobQueue
+from wpbridge.site.config import Settings
+from wpbridge.web.pages.visit import Visit
+
+_MENDED_AT: Final[Mapping[str, str]] = {
+    "paused": "hooks",
+    "limited": "hooks",
+    "no-runner": "workers",
+    "behind": "workers",
+    "claimed-by-dead": "doctor",
+    "claim-stale": "doctor",
+    "running-dead": "doctor",
+    "running-stale": "doctor",
+    "no-callback": "doctor",
+    "corrupt": "doctor",
+}
+"""The page on which people mend what keeps an action from running, by the reason's code."""
+_MENDED_BY: Final[Mapping[str, str]] = {
+    "future": "run",
+    "retry-later": "run",
+    "no-date": "run",
+}
+"""The change of this action that mends it."""
+
+
+_MOST_RAW: Final = 4096
+"""So many bytes of a stored schedule are shown."""
+
+
+async def show(visit: Visit) -> Response:
+    """Show one action."""
+    told = visit.path["action"]
+    if not (told.isascii() and told.isdigit() and 0 < int(told[:20]) < 1 << 63):
+        raise ActionNotFound("there is no such action")
+    number = int(told)
+
+    def ask(queue: JobQueue) -> tuple[Detail, Explanation | None]:
+        detail = detail_of(queue, number, visit.now())
+        is_live = detail.record.status in (Status.PENDING, Status.IN_PROGRESS)
+        return detail, visit.pages.explain(queue, number) if is_live else None
+
+    detail, explanation = await visit.ask(ask)
+    stored = detail.stored
+    result = None if stored is None or stored.result is None else stored.result
+    return visit.render(
+        "action.html",
+        seen=detail,
+        record=detail.record,
+        explanation=explanation,
+        mended_at=_MENDED_AT,
+        mended_by=_MENDED_BY,
+        result=None if result is None else shown_result(result, visit.settings.web_mask),
+        raw=detail.record.schedule[:_MOST_RAW].decode("latin-1"),
+        commands=_commands(visit.settings, number),
+        curl=_curl(visit, number),
+    )
+
+
+def _commands(settings: Settings, number: int) -> list[str]:
+    flags = shlex.join(["--path", str(settings.path)]) if settings.path else ""
+    return [
+        f"wpbridge {verb} {number} {flags}".rstrip() for verb in ("show", "logs", "explain")
+    ]
+
+
+def _curl(visit: Visit, number: int) -> str:
+    """Return the same question to the API. The key is the reader's own, so it is not in it."""
+    origin = visit.settings.web_url or f"http://{visit.request.headers.get('host', 'localhost')}"
+    address = f"{origin}{visit.settings.web_base_path}/v1/actions/{number}"
+    return f'curl -H "Authorization: Bearer $WPBRIDGE_API_KEY" {shlex.quote(address)}'

@@ -1,0 +1,146 @@
+"""The list of actions: all filters stand in the address, and pages go on from the last row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from wpbridge.action import Status
+from wpbridge.dashboard import listing
+from wpbridge.dashboard.listing import Spot
+from wpbridge.dataclass import dataclass
+from wpbridge.errors import InputError
+from wpbridge.queue.jobs import JobQueue
+from wpbridge.site.moments import parse_moment
+from wpbridge.store.records import Query
+from wpbridge.web.pages.texts import N_
+from wpbridge.web.pages.visit import Visit
+
+TABS: Final = ("", "past-due", *map(str, Status))
+"""The statuses that a list can be narrowed to; ``past-due`` is pending with a date that passed."""
+FIELDS: Final = (
+    "status",
+    "hook",
+    "group",
+    "search",
+    "args",
+    "since",
+    "until",
+    "ended_since",
+    "ended_until",
+    "priority",
+    "claim",
+    "fingerprint",
+)
+"""The parameters of the address that narrow a list."""
+ORDERS: Final[Mapping[str, str]] = {
+    "newest": N_("newest first"),
+    "date": N_("by date, latest first"),
+    "soonest": N_("by date, soonest first"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """What a list shows, as the address says it."""
+
+    told: Mapping[str, str]
+    """The parameters that are given, without empty ones."""
+    query: Query
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Tell whether anything but the status is given."""
+        return bool(set(self.told) - {"status"})
+
+
+def filter_of(told: Mapping[str, str], now: datetime) -> Filter:
+    """Return the filter that parameters mean.
+
+    Raises:
+        InputError: one of them cannot be read; the message names it.
+    """
+    given = {name: told[name].strip() for name in FIELDS if told.get(name, "").strip()}
+    dates: dict[str, Any] = {
+        field: parse_moment(given[name], now, name=name)
+        for name, field in (
+            ("since", "since"),
+            ("until", "until"),
+            ("ended_since", "modified_since"),
+            ("ended_until", "modified_until"),
+        )
+        if name in given
+    }
+    status = given.get("status", "")
+    query = Query(
+        hooks=(given["hook"],) if "hook" in given else (),
+        groups=("" if given["group"] == "-" else given["group"],) if "group" in given else (),
+        statuses=(str(Status.PENDING),) if status == "past-due" else ((status,) if status else ()),
+        search=given.get("search", ""),
+        claim=_number(given, "claim"),
+        **dates,
+    )
+    if status == "past-due":
+        query = replace(query, until=now if query.until is None else min(query.until, now))
+    return Filter(told=given, query=query)
+
+
+def _number(given: Mapping[str, str], name: str) -> Any:
+    if name not in given:
+        return None
+    if not (given[name].isascii() and given[name].isdigit() and len(given[name]) < 20):
+        raise InputError(f"{name}: a number, not {given[name]!r}")
+    return int(given[name])
+
+
+async def show(visit: Visit) -> Response:
+    """Show a page of actions."""
+    told = {name: visit.query(name) for name in FIELDS}
+    search = told["search"].strip()
+    if search.isascii() and search.isdigit() and len(search) < 20:
+        return visit.go_to(visit.url(f"actions/{search}"))
+    now = visit.now()
+    chosen = filter_of(told, now)
+    order = visit.query("order") if visit.query("order") in ORDERS else ""
+    spot = Spot.read(visit.query("after"))
+
+    def ask(queue: JobQueue) -> listing.ListPage:
+        return listing.page_of(queue.store, chosen.query, now, order=order, after=spot)
+
+    page = await visit.ask(ask)
+    same = {name: value for name, value in chosen.told.items() if name != "status"}
+    key = "counts " + repr(sorted(same.items()))
+    counts = await visit.shared(
+        key, lambda queue: listing.counts_of(queue.store, filter_of(same, now).query, now)
+    )
+    return visit.render(
+        "actions.html",
+        rows=page.rows,
+        following=page.following,
+        chosen=chosen,
+        same=same,
+        order=order or page.order,
+        orders=ORDERS,
+        tabs=TABS,
+        counts=counts.value,
+        cap=listing.COUNT_CAP,
+        is_first_page=spot is None,
+    )
+
+
+def selected(values: Sequence[str]) -> list[int]:
+    """Return the ids that a form has sent.
+
+    Raises:
+        InputError: one of them is none, or there are too many.
+    """
+    if len(values) > MOST_SELECTED:
+        raise InputError(f"select {MOST_SELECTED} actions at most, or everything that matches")
+    if not all(one.isascii() and one.isdigit() and len(one) < 20 for one in values):
+        raise InputError("id: the number of an action")
+    return [int(one) for one in dict.fromkeys(values)]
+
+
+MOST_SELECTED: Final = 500
