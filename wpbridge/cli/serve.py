@@ -49,6 +49,7 @@ Examples:
 @click.option(
     "--workers", "web_workers", type=click.IntRange(1, 64), help="Processes that answer (1)."
 )
+@click.option("--ui/--no-ui", "web_ui", default=None, help="Show the dashboard, too (shown).")
 @metrics_option("web_metrics")
 @click.option("--dry-run", is_flag=True, help="Check everything; listen nowhere.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")

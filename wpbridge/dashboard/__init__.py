@@ -6,5 +6,5 @@ pages themselves are in :mod:`wpbridge.web.pages`. See docs/explain/dashboard.md
 
 from typing import Final
 
-DOOR: Final = ("detail", "listing", "overview", "schedule_words", "shown_text")
+DOOR: Final = ("detail", "ids", "listing", "overview", "schedule_words", "shown_text")
 """The modules that other rooms may import."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from wpbridge.action import ActionId, Status
 from wpbridge.codec import schedule
+from wpbridge.dashboard.ids import id_of
 from wpbridge.dashboard.schedule_words import next_dates, words_of
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ActionNotFound, CodecError, InputError
@@ -119,9 +120,7 @@ def _steps(entries: Sequence[LogEntry]) -> list[Step]:
         seconds = None
         if before is not None and before.at is not None and entry.at is not None:
             seconds = max(0.0, (entry.at - before.at).total_seconds())
-        found.append(
-            Step(entry=entry, kind=kind, after_seconds=seconds, is_wait=kind == "started")
-        )
+        found.append(Step(entry=entry, kind=kind, after_seconds=seconds, is_wait=kind == "started"))
         before = entry
     return found
 
@@ -160,9 +159,9 @@ def _lineage(store: OpenStore, record: Record, entries: Sequence[LogEntry]) -> L
 def _came_from(entries: Sequence[LogEntry]) -> ActionId | None:
     start = "action requeued via wpbridge from action "
     for entry in entries:
-        number = entry.message.removeprefix(start)
-        if number != entry.message and number.isascii() and number.isdigit() and len(number) < 20:
-            return ActionId(int(number))
+        number = id_of(entry.message.removeprefix(start))
+        if number is not None and entry.message.startswith(start):
+            return number
     return None
 
 

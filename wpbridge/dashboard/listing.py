@@ -8,6 +8,7 @@ from typing import Final
 from wpbridge.action import ActionId, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec import schedule
+from wpbridge.dashboard.ids import id_of
 from wpbridge.dashboard.schedule_words import words_of
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError, TookTooLong
@@ -52,16 +53,15 @@ class Spot:
         """
         if not told:
             return None
-        number, _, seconds = told.partition("_")
-        if not all(
-            part.isascii() and part.isdigit() and len(part) < 20 for part in (number, seconds or "0")
-        ):
-            raise InputError("after: the end of a page, as its link has it")
+        first, _, rest = told.partition("_")
+        number, seconds = id_of(first), id_of(rest)
         try:
             date = from_timestamp(int(seconds)) if seconds else None
         except (ValueError, OverflowError, OSError):
-            raise InputError("after: the end of a page, as its link has it") from None
-        return cls(id=ActionId(int(number)), date=date)
+            number = None
+        if number is None or bool(rest) != bool(seconds):
+            raise InputError("after: the end of a page, as its link has it")
+        return cls(id=number, date=date)
 
     @property
     def told(self) -> str:
@@ -112,7 +112,9 @@ def page_of(
         limit=PAGE + 1,
     )
     del after
-    found = _merged(store, paged) if query.hooks and not query.statuses else store.reading.find(paged)
+    found = (
+        _merged(store, paged) if query.hooks and not query.statuses else store.reading.find(paged)
+    )
     page = found[:PAGE]
     following = Spot(id=page[-1].id, date=_date(page[-1], chosen)).told if len(found) > PAGE else ""
     return ListPage(rows=listed(store, page, now), order=chosen, following=following)

@@ -61,6 +61,26 @@ def shown_args(args: bytes, patterns: Sequence[str], most: int = MOST_CHARACTERS
     return shown_value(value, patterns, most)
 
 
+def short_args(args: bytes, patterns: Sequence[str], most: int = 120) -> str:
+    """Return args on one line, for a list; masked and cut as :func:`shown_args` does it."""
+    try:
+        value: Any = args_codec.decode(args).mapping
+    except CodecError:
+        return shown_text(args.decode("utf-8", "backslashreplace"), patterns, most).text
+    if not value:
+        return ""
+    if not is_finite(value):
+        return shown_text(args.decode("utf-8", "backslashreplace"), patterns, most).text
+    text = visible_json(_masked(value, patterns, _DEEPEST))
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def short_text(text: str, patterns: Sequence[str], most: int = 120) -> str:
+    """Return the beginning of a text on one line, for a list; masked as :func:`shown_text`."""
+    line = visible(_masked_text(text[: most * 4], patterns))
+    return line if len(line) <= most else f"{line[:most]}…"
+
+
 def shown_result(result: str, patterns: Sequence[str], most: int = MOST_CHARACTERS) -> Shown:
     """Return what a handler has returned, which is JSON, as args are shown."""
     try:

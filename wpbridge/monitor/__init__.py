@@ -17,6 +17,7 @@ DOOR: Final = (
     "history",
     "messages",
     "nagios",
+    "percentiles",
     "readings",
     "rule_texts",
     "rules",

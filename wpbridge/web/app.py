@@ -20,9 +20,9 @@ from wpbridge.telling.log import tell
 from wpbridge.telling.metrics import OTHER
 from wpbridge.web import bodies
 from wpbridge.web.access_log import CALLER
-from wpbridge.web.headers import HEADERS, SafeHeaders
 from wpbridge.web.callers import TOKEN, gate_of
 from wpbridge.web.calls import Call, Parts
+from wpbridge.web.headers import HEADERS, SafeHeaders
 from wpbridge.web.problems import Problem, problem_of
 from wpbridge.web.queries import Parameters
 from wpbridge.web.route import NDJSON, Route

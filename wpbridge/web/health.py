@@ -11,6 +11,7 @@ from wpbridge.web.problems import Problem
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
+
 async def livez(call: Call) -> Response:
     """Answer as long as the process does. The database is not asked."""
     del call

@@ -35,6 +35,8 @@ from wpbridge.web.counted import Counted
 from wpbridge.web.listening import opened
 from wpbridge.web.metrics import Metrics
 from wpbridge.web.own_runner import OwnRunner
+from wpbridge.web.pages.mounted import page_routes
+from wpbridge.web.pages.opening import open_pages
 from wpbridge.web.protocol import StrictProtocol
 from wpbridge.web.readers import Readers
 from wpbridge.web.watching import Watching
@@ -117,10 +119,11 @@ def application(
             troubles=_troubles,
             metrics=metrics,
             counted=counted,
+            pages=open_pages(settings, site, open_queue) if settings.web_ui else None,
             base_path=base_path,
         )
 
-    app = make_app(open_parts, base_path=base_path)
+    app = make_app(open_parts, pages=page_routes if settings.web_ui else None, base_path=base_path)
     if settings.web_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from wpbridge.action import Status
 from wpbridge.dashboard.detail import Detail, detail_of
+from wpbridge.dashboard.ids import id_of
 from wpbridge.dashboard.shown_text import shown_result
 from wpbridge.doctor.explain import Explanation
 from wpbridge.errors import ActionNotFound
@@ -42,10 +43,9 @@ _MOST_RAW: Final = 4096
 
 async def show(visit: Visit) -> Response:
     """Show one action."""
-    told = visit.path["action"]
-    if not (told.isascii() and told.isdigit() and 0 < int(told[:20]) < 1 << 63):
+    number = id_of(visit.path["action"])
+    if number is None:
         raise ActionNotFound("there is no such action")
-    number = int(told)
 
     def ask(queue: JobQueue) -> tuple[Detail, Explanation | None]:
         detail = detail_of(queue, number, visit.now())
@@ -64,6 +64,7 @@ async def show(visit: Visit) -> Response:
         mended_by=_MENDED_BY,
         result=None if result is None else shown_result(result, visit.settings.web_mask),
         raw=detail.record.schedule[:_MOST_RAW].decode("latin-1"),
+        commands_of_action=(),
         commands=_commands(visit.settings, number),
         curl=_curl(visit, number),
     )
@@ -71,9 +72,7 @@ async def show(visit: Visit) -> Response:
 
 def _commands(settings: Settings, number: int) -> list[str]:
     flags = shlex.join(["--path", str(settings.path)]) if settings.path else ""
-    return [
-        f"wpbridge {verb} {number} {flags}".rstrip() for verb in ("show", "logs", "explain")
-    ]
+    return [f"wpbridge {verb} {number} {flags}".rstrip() for verb in ("show", "logs", "explain")]
 
 
 def _curl(visit: Visit, number: int) -> str:

@@ -1,6 +1,6 @@
 """The list of actions: all filters stand in the address, and pages go on from the last row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from wpbridge.action import Status
 from wpbridge.dashboard import listing
+from wpbridge.dashboard.ids import id_of
 from wpbridge.dashboard.listing import Spot
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
@@ -90,17 +91,18 @@ def filter_of(told: Mapping[str, str], now: datetime) -> Filter:
 def _number(given: Mapping[str, str], name: str) -> Any:
     if name not in given:
         return None
-    if not (given[name].isascii() and given[name].isdigit() and len(given[name]) < 20):
+    number = id_of(given[name])
+    if number is None:
         raise InputError(f"{name}: a number, not {given[name]!r}")
-    return int(given[name])
+    return number
 
 
 async def show(visit: Visit) -> Response:
     """Show a page of actions."""
     told = {name: visit.query(name) for name in FIELDS}
-    search = told["search"].strip()
-    if search.isascii() and search.isdigit() and len(search) < 20:
-        return visit.go_to(visit.url(f"actions/{search}"))
+    number = id_of(told["search"].strip())
+    if number is not None:
+        return visit.go_to(visit.url(f"actions/{number}"))
     now = visit.now()
     chosen = filter_of(told, now)
     order = visit.query("order") if visit.query("order") in ORDERS else ""
@@ -127,20 +129,6 @@ async def show(visit: Visit) -> Response:
         counts=counts.value,
         cap=listing.COUNT_CAP,
         is_first_page=spot is None,
+        commands=(),
+        back="actions",
     )
-
-
-def selected(values: Sequence[str]) -> list[int]:
-    """Return the ids that a form has sent.
-
-    Raises:
-        InputError: one of them is none, or there are too many.
-    """
-    if len(values) > MOST_SELECTED:
-        raise InputError(f"select {MOST_SELECTED} actions at most, or everything that matches")
-    if not all(one.isascii() and one.isdigit() and len(one) < 20 for one in values):
-        raise InputError("id: the number of an action")
-    return [int(one) for one in dict.fromkeys(values)]
-
-
-MOST_SELECTED: Final = 500

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from wpbridge.access.caller import NotKnown
-from wpbridge.access.people import Person
+from wpbridge.access.person import Person
 from wpbridge.site.config import Settings
 from wpbridge.site.web_kinds import Listen
 from wpbridge.web import bodies

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from wpbridge.site.config import Settings
 from wpbridge.site.web_kinds import Listen
 
+
 def hosts_of(settings: Settings) -> frozenset[str]:
     """Return the names by which browsers may ask for the dashboard, in lower case."""
     found = {"localhost", *settings.web_hosts}

@@ -60,7 +60,7 @@ def _guarded(row: Page | Deed) -> signing_in.Answer:
             raise Refused(401, "nobody is signed in any more: sign in, and do it once more")
         request.scope[CALLER] = entered.person.name
         gate.check_own_page(request, pages, entered)
-        visit = _visit(request, parts, pages, entered, body, row.name)
+        visit = _visit(request, parts, pages, entered, body=body, name=row.name)
         if not visit.may(row.role):
             return visit.render("refused.html", 403, needed=row.role)
         return await _answered(visit, row)
@@ -69,7 +69,7 @@ def _guarded(row: Page | Deed) -> signing_in.Answer:
 
 
 def _visit(
-    request: Request, parts: Parts, pages: PageParts, entered: Entered, body: bytes, name: str
+    request: Request, parts: Parts, pages: PageParts, entered: Entered, *, body: bytes, name: str
 ) -> Visit:
     assert entered.person is not None  # noqa: S101 - the caller has looked
     if body and request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
@@ -104,9 +104,7 @@ async def _answered(visit: Visit, row: Page | Deed) -> Response:
 class _PageEndpoint:
     """Answers requests for one path of the dashboard."""
 
-    def __init__(
-        self, parts_of: Callable[[], Parts], path: str, answer: signing_in.Answer
-    ) -> None:
+    def __init__(self, parts_of: Callable[[], Parts], path: str, answer: signing_in.Answer) -> None:
         self._parts_of = parts_of
         self._path = path
         self._answer = answer

@@ -12,10 +12,12 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from wpbridge import __version__
-from wpbridge.dashboard.shown_text import Shown, shown_args, shown_text
+from wpbridge.dashboard.shown_text import short_args, short_text, shown_args, shown_text
 from wpbridge.site.rules import allows
 from wpbridge.telling.visible import visible
 from wpbridge.web.pages import texts
+from wpbridge.web.pages.notices import NOTICES
+from wpbridge.web.pages.statics import HAS_HTMX
 from wpbridge.web.pages.texts import tr, trn
 
 if TYPE_CHECKING:
@@ -24,13 +26,15 @@ if TYPE_CHECKING:
 TEMPLATES: Final = Path(__file__).parent / "templates"
 NOT_KEPT: Final = {"Cache-Control": "private, no-store", "Vary": "Cookie, Accept-Language"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
+_FEW: Final = 10
+"""Of so many units and more, the smaller unit is not told."""
 
 
 class Renderer:
     """Fills the templates of one gateway."""
 
-    def __init__(self, *, zone: tzinfo, mask: tuple[str, ...], site: str) -> None:
-        """Take the zone in which times are shown, what is masked, and the name of the site."""
+    def __init__(self, *, zone: tzinfo, mask: tuple[str, ...], site: str, base: str) -> None:
+        """Take the zone in which times are shown, what is masked, the site's name, and its base."""
         self._zone = zone
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
@@ -50,10 +54,19 @@ class Renderer:
             "percent": percent_text,
             "plain": visible,
             "args": lambda value: shown_args(value, mask),
+            "short_args": lambda value: short_args(value, mask),
+            "short": lambda value: short_text(value, mask),
             "log": lambda value: shown_text(value, mask),
             "tr": tr,
         }
-        self._environment.globals |= {"site": site, "version": __version__, "assets": ASSET_MARK}
+        self._environment.globals |= {
+            "site": site,
+            "base": base,
+            "version": __version__,
+            "assets": ASSET_MARK,
+            "has_htmx": HAS_HTMX,
+            "notice_texts": NOTICES,
+        }
 
     def page(
         self, visit: "Visit", template: str, status: int, context: Mapping[str, Any]
@@ -63,6 +76,7 @@ class Renderer:
 
         whole = {
             "visit": visit,
+            "base": visit.base,
             "url": visit.url,
             "may": visit.may,
             "person": visit.person,
@@ -97,13 +111,13 @@ class Renderer:
     def _moment(self, at: datetime | None) -> str:
         """Return a date in the site's zone, for people."""
         if at is None:
-            return "–"
+            return "-"
         return at.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
     def _when(self, at: datetime | None) -> Markup:
         """Return how long ago or ahead a date is, with the date itself behind it."""
         if at is None:
-            return Markup("<span>–</span>")
+            return Markup("<span>-</span>")
         exact = self._moment(at)
         return Markup('<time datetime="{}" title="{}" data-when>{}</time>').format(
             at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -125,10 +139,10 @@ def ago_text(span: timedelta) -> str:
 def seconds_text(seconds: float | None) -> str:
     """Return a time in one or two units, such as ``1 h 5 min``."""
     if seconds is None:
-        return "–"
+        return "-"
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms" if seconds else "0 s"
-    if seconds < 10 and seconds != round(seconds):
+    if seconds < _FEW and seconds != round(seconds):
         return f"{seconds:.1f} s"
     whole = round(seconds)
     for unit, name, part, part_name in (
@@ -138,7 +152,7 @@ def seconds_text(seconds: float | None) -> str:
     ):
         if whole >= unit:
             rest = whole % unit // part
-            shows_rest = rest and whole < 10 * unit
+            shows_rest = rest and whole < _FEW * unit
             return f"{whole // unit} {name}" + (f" {rest} {part_name}" if shows_rest else "")
     return f"{whole} s"
 
@@ -146,7 +160,7 @@ def seconds_text(seconds: float | None) -> str:
 def count_text(count: int | None, cap: int | None = None) -> str:
     """Return a number with its thousands; one that has reached the cap has a plus behind it."""
     if count is None:
-        return "–"
+        return "-"
     if cap is not None and count >= cap:
         return f"{cap:,}+"
     return f"{count:,}"
@@ -155,7 +169,7 @@ def count_text(count: int | None, cap: int | None = None) -> str:
 def bytes_text(size: float | None) -> str:
     """Return a number of bytes in the unit that fits."""
     if size is None:
-        return "–"
+        return "-"
     for unit in ("B", "KB", "MB", "GB"):
         if abs(size) < 1024:  # noqa: PLR2004 - a kilobyte
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
@@ -166,7 +180,7 @@ def bytes_text(size: float | None) -> str:
 def percent_text(share: float | None) -> str:
     """Return a share, from 0 to 1, in percent."""
     if share is None:
-        return "–"
+        return "-"
     return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"  # noqa: PLR2004 - 10 %
 
 
@@ -180,4 +194,3 @@ def _mark_of_assets() -> str:
 
 ASSET_MARK: Final = _mark_of_assets()
 """Stands in the addresses of static files, so that a browser may keep each version for ever."""
-__all__ = ["ASSET_MARK", "Renderer", "Shown"]

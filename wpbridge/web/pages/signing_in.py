@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from wpbridge.access.caller import NotKnown, TooMany
-from wpbridge.access.people import SignedIn
+from wpbridge.access.person import SignedIn
 from wpbridge.web.access_log import CALLER
 from wpbridge.web.pages import gate
 from wpbridge.web.pages.gate import Refused

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wpbridge.errors import ConfigError
 from wpbridge.web.pages.gate import Refused
 
 if TYPE_CHECKING:
@@ -45,13 +44,8 @@ def _read() -> Mapping[str, _File]:
 FILES: Final = _read()
 
 
-def check() -> None:
-    """Raise ConfigError where the files that npm brings were not built."""
-    if "htmx.min.js" not in FILES:
-        raise ConfigError(
-            "the dashboard's files are not built in this checkout: run `scripts/setup`, or serve"
-            " the API alone with --no-ui"
-        )
+HAS_HTMX: Final = "htmx.min.js" in FILES
+"""Whether the file that npm brings was built. Without it pages do not renew themselves."""
 
 
 async def answer(request: Request, parts: "Parts", pages: "PageParts") -> Response:

@@ -16,9 +16,8 @@ LOCALE: Final = Path(__file__).parent / "locale"
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 _MOST_LANGUAGES: Final = 5
 
-_now: Final[ContextVar[gettext.NullTranslations]] = ContextVar(
-    "texts", default=gettext.NullTranslations()
-)
+_ENGLISH: Final = gettext.NullTranslations()
+_now: Final[ContextVar[gettext.NullTranslations | None]] = ContextVar("texts", default=None)
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name that gettext's tools know
@@ -28,12 +27,12 @@ def N_(message: str) -> str:  # noqa: N802 - the name that gettext's tools know
 
 def tr(message: str) -> str:
     """Return a text in the language of the page that is being made."""
-    return _now.get().gettext(message) if message else ""
+    return (_now.get() or _ENGLISH).gettext(message) if message else ""
 
 
 def trn(one: str, many: str, count: int) -> str:
     """Return the text for a number of things."""
-    return _now.get().ngettext(one, many, count)
+    return (_now.get() or _ENGLISH).ngettext(one, many, count)
 
 
 def speak(accept_language: str, locale: Path = LOCALE) -> str:
@@ -61,7 +60,7 @@ def _translations(wanted: tuple[str, ...], locale: Path) -> tuple[gettext.NullTr
     for name in wanted:
         for code in (name, name.partition("_")[0]):
             if code == "en":
-                return gettext.NullTranslations(), "en"
+                return _ENGLISH, "en"
             if gettext.find(DOMAIN, str(locale), [code]):
                 return gettext.translation(DOMAIN, str(locale), [code]), code
-    return gettext.NullTranslations(), "en"
+    return _ENGLISH, "en"

@@ -1,16 +1,16 @@
 """One request for a page: who asks, what was sent, and what the page is made with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from collections.abc import Awaitable
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from wpbridge.access.people import People, Person
+from wpbridge.access.people import People
+from wpbridge.access.person import Person
 from wpbridge.clock import SystemClock
 from wpbridge.dataclass import dataclass
 from wpbridge.doctor.explain import Explanation

@@ -1,0 +1,51 @@
+"""Open what the pages of a gateway need."""
+
+from collections.abc import Callable
+from contextlib import closing
+
+from wpbridge.access.people import People
+from wpbridge.doctor.explain import Explainer
+from wpbridge.queue.jobs import JobQueue
+from wpbridge.site.config import Settings
+from wpbridge.site.resolve import Site
+from wpbridge.site.zone import shown_zone
+from wpbridge.web.pages import gate
+from wpbridge.web.pages.board import Board
+from wpbridge.web.pages.guarding import hosts_of
+from wpbridge.web.pages.rendering import Renderer
+from wpbridge.web.pages.visit import PageParts
+
+
+def open_pages(
+    settings: Settings,
+    site: Site,
+    open_queue: Callable[[], JobQueue],
+) -> PageParts:
+    """Open the parts that the pages share.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    with closing(open_queue()) as queue:
+        # People see the site's own time unless another one was chosen.
+        chosen = "site" if settings.sources.get("tz", "default") == "default" else settings.tz
+        zone = shown_zone(chosen, queue.store.tables.zone)
+    return PageParts(
+        settings=settings,
+        people=People(
+            open_queue().store,
+            people=settings.web_people,
+            proxy_header=settings.web_proxy_header,
+            proxy_from=settings.web_proxy_from,
+            proxy_role=settings.web_proxy_role,
+        ),
+        board=Board(open_queue),
+        renderer=Renderer(
+            zone=zone, mask=settings.web_mask, site=site.label, base=settings.web_base_path
+        ),
+        hosts=hosts_of(settings),
+        site=site.label,
+        zone=zone,
+        explain=Explainer(settings, may_ask=site.folder is not None),
+        cookie=gate.cookie_name(settings),
+    )
