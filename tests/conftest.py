@@ -21,6 +21,7 @@ from servers import MariaDB, missing_mariadb, private_mariadb
 from stores import open_or_make
 from wordpress import make_site, missing_wordpress, plugin_folder
 from wpbridge import Queue
+from wpbridge.access import user_hashes
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.connect import connect
 from wpbridge.store.database import client
@@ -257,6 +258,19 @@ def store(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     it = open_queue(dsn)
     it.register(host="here", boot="boot", pid=1, pid_started="1")
     return it
+
+
+@pytest.fixture
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Hashes of passwords that take little time and memory."""
+    caches = (user_hashes._hasher, user_hashes._nobodys_hash)
+    monkeypatch.setattr(user_hashes, "_TIMES", 1)
+    monkeypatch.setattr(user_hashes, "_MEMORY_KIB", 1024)
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
 
 
 @pytest.fixture

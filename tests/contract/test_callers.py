@@ -12,6 +12,7 @@ import pytest
 
 from clocks import FakeClock
 from rows import change, query
+from wordpress_people import ADMIN, BLAKE, BLAKE_PASSWORD, PHPASS, WordPress, entries
 from wpbridge.access import changing
 from wpbridge.access.attempts import MOST_OF_BOTH, WINDOW_SECONDS
 from wpbridge.access.caller import Caller, NotKnown, TooMany
@@ -257,92 +258,12 @@ def test_without_its_table_nobody_is_known(store: RunnerStore, dsn: str) -> None
 # WordPress's users
 
 PASSWORD = "abcdEFGH1234ijklMNOP5678"
-PHPASS = b"$P$BFAEz9MfjaMi091UN2uX2huw8qVxSL0"
-BLAKE = b"$generic$67MX7gbgf6DVrQskC8ErlUJyOKdy6bJ16905sq6S"
-BLAKE_PASSWORD = "s5n4yGlVLiD1fTXvdW3cQ9Zb"
-OWN_PASSWORD = b"$P$BcyosM0TTj/ZO8sFr2QX5kRoQfqR/Z/"
-"""The hash of BLAKE_PASSWORD too: as if the account had it as its own."""
-ROLES = (
-    b'a:2:{s:13:"administrator";a:2:{s:4:"name";s:13:"Administrator";s:12:"capabilities";'
-    b'a:2:{s:14:"manage_options";b:1;s:4:"read";b:1;}}s:6:"editor";a:2:{s:4:"name";s:6:"Editor";'
-    b's:12:"capabilities";a:1:{s:10:"edit_posts";b:1;}}}'
-)
-ADMIN = b'a:1:{s:13:"administrator";b:1;}'
-
-
-def entries(*hashes: bytes) -> bytes:
-    """What WordPress keeps of application passwords."""
-    rows = b"".join(
-        b'i:%d;a:4:{s:4:"uuid";s:1:"u";s:4:"name";s:2:"ci";s:8:"password";s:%d:"%s";'
-        b's:9:"last_used";N;}' % (place, len(one), one)
-        for place, one in enumerate(hashes)
-    )
-    return b"a:%d:{%s}" % (len(hashes), rows)
 
 
 @pytest.fixture
 def users(store: RunnerStore) -> Callable[..., int]:
     """Make users of WordPress, and its tables with the first one."""
-    number = iter(range(1, 100))
-    is_file = store.parts.dialect.is_file
-    text = "TEXT COLLATE NOCASE" if is_file else "varchar(255)"
-    key = "INTEGER PRIMARY KEY AUTOINCREMENT" if is_file else "bigint PRIMARY KEY AUTO_INCREMENT"
-    blob = "TEXT" if is_file else "longtext"
-
-    def make(
-        login: str,
-        passwords: bytes | None,
-        capabilities: bytes | None = ADMIN,
-        *,
-        prefix: str = "wp_",
-        base: str = "wp_",
-        spam: int = 0,
-    ) -> int:
-        change(
-            store,
-            f"CREATE TABLE IF NOT EXISTS {base}users (ID bigint, user_login {text},"
-            f" user_pass {text}, user_email {text}, spam int)",
-        )
-        change(
-            store,
-            f"CREATE TABLE IF NOT EXISTS {base}usermeta (umeta_id {key}, user_id bigint,"
-            f" meta_key {text}, meta_value {blob})",
-        )
-        user = next(number)
-        change(
-            store,
-            f"INSERT INTO {base}users VALUES (:i, :l, :p, :e, :s)",
-            i=user,
-            l=login,
-            p=OWN_PASSWORD.decode(),
-            e=f"{login}@lab.test",
-            s=spam,
-        )
-        meta = {"_application_passwords": passwords, f"{prefix}capabilities": capabilities}
-        for name, value in meta.items():
-            if value is not None:
-                change(
-                    store,
-                    f"INSERT INTO {base}usermeta (user_id, meta_key, meta_value)"
-                    " VALUES (:u, :k, :v)",
-                    u=user,
-                    k=name,
-                    v=value.decode(),
-                )
-        return user
-
-    change(
-        store,
-        f"CREATE TABLE wp_options (option_id {key}, option_name {text}, option_value {blob},"
-        " autoload varchar(20))",
-    )
-    change(
-        store,
-        "INSERT INTO wp_options (option_name, option_value, autoload) VALUES (:n, :v, 'yes')",
-        n="wp_user_roles",
-        v=ROLES.decode(),
-    )
-    return make
+    return WordPress(store).add
 
 
 def basic(login: str, password: str) -> str:

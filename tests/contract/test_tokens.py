@@ -1,7 +1,5 @@
 """Tokens for browsers: each counts for what it was made for, on its site, and for its time."""
 
-import base64
-import hmac
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +8,7 @@ import pytest
 
 from clocks import FakeClock
 from rows import change
+from tokens_by_hand import encoded, signed
 from wpbridge import Queue
 from wpbridge.access.caller import Caller, NotKnown
 from wpbridge.access.callers import Callers
@@ -28,18 +27,6 @@ UUID = "01935c2e-7b1a-7c3e-8f00-1234567890ab"
 @pytest.fixture
 def callers(store: RunnerStore, clock: FakeClock) -> Callers:
     return Callers(store.parts, clock=clock)
-
-
-def encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def signed(claims: object, key: bytes, algorithm: str) -> str:
-    """A token, made without PyJWT."""
-    head = {"alg": algorithm, "typ": "JWT"}
-    text = ".".join(encoded(json.dumps(part).encode()) for part in (head, claims))
-    mark = hmac.digest(key, text.encode(), algorithm.replace("HS", "sha"))
-    return f"{text}.{encoded(mark)}"
 
 
 def known(callers: Callers, token: str) -> Caller:

@@ -48,6 +48,7 @@ from wpbridge.store.structure.creation import create_tables
 
 PAGES: Final = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
 NOT_RUN: Final = {
+    "users add anna --role operator": "it asks for a password on a terminal",
     "docker exec": "there is no container here",
     "wpbridge work": "it runs until it is stopped",
     "wpbridge serve": "it runs until it is stopped",
@@ -188,6 +189,7 @@ FILES: Final = {
         '{"id":1,"hook":"send_mail","status":"pending","args":[1],"schedule":{"kind":"async"}}\n'
         '{"wpbridge":"end","actions":1,"statuses":{"pending":1}}\n'
     ),
+    "password.txt": "correct horse battery\n",
     "schedule.bin": 'O:28:"ActionScheduler_NullSchedule":0:{}\n',
     "etc/bash_completion.d/old": "",
     ".zfunc/old": "",
@@ -521,6 +523,15 @@ def only_key(store: RunnerStore, name: str) -> None:
         parts.api_keys.add(name, "0" * 64, rights=rights, expires_seconds=None, who="a test")
 
 
+def only_user(store: RunnerStore, name: str) -> None:
+    """Let there be one user of the dashboard, or none."""
+    parts = store.parts
+    parts.own.ensure(parts.names.own_users)
+    change(store, "DELETE FROM wp_wpbridge_users")
+    if name:
+        parts.users.add(name, "no hash", role="viewer", who="a test")
+
+
 def only_job(store: RunnerStore, uuid: str) -> None:
     """Let there be one job."""
     store.parts.own.ensure(store.parts.names.jobs)
@@ -545,6 +556,10 @@ def type_block(world: World, block: Block, typist: Typist, monkeypatch: pytest.M
         with opened(world.dsn) as store:
             only_key(store, "shop" if has_key else "")
             only_job(store, JOB)
+    if "wpbridge users " in " ".join(block.lines):
+        is_new = any("users add" in line for line in block.lines)
+        with opened(world.dsn) as store:
+            only_user(store, "" if is_new else "anna")
     for line in block.lines:
         typist(world, line)
 

@@ -227,7 +227,7 @@ class People:
 
     def _begin_of_wordpress(self, login: str, password: str, address: str) -> SignedIn | None:
         with self._turn:
-            user = self._store.wordpress_users.find(login)
+            user = self._store.wordpress_users.find(login) if is_name(login) else None
         hashes = user.password_hashes if user is not None else ()
         fitting = [passwords.fits(password, one) for one in hashes or (_NO_HASH,)]
         if user is None or not password or not any(fitting):

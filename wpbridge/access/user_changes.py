@@ -10,6 +10,8 @@ from wpbridge.store.opened import OpenStore
 from wpbridge.store.rows.users import UserRecord
 
 NAME_RULE: Final = "1 to 100 of the characters a-z, 0-9 and . _ @ + -"
+PASSWORD_CHARACTERS: Final = user_hashes.MOST_CHARACTERS
+"""No password is longer."""
 _NAME: Final = re.compile(r"[a-z0-9._@+-]{1,100}", re.ASCII)
 
 
@@ -36,6 +38,11 @@ def check_new(store: OpenStore, name: str, role: str) -> None:
     role_of(role)
     if store.users.find(name) is not None:
         raise InputError(f"there is a user {name} already: choose another name")
+
+
+def check_password(password: str) -> None:
+    """Raise InputError for a text that no password may be. The message does not show it."""
+    user_hashes.check_new(password)
 
 
 def set_password(

@@ -73,7 +73,7 @@ def add(
         callback_hosts=_parts(callback_hosts),
     )
     with opened(settings) as queue:
-        key = changing.add(queue.store, name, allowed, expires=expires, who=_who(), dry_run=dry_run)
+        key = changing.add(queue.store, name, allowed, expires=expires, who=who(), dry_run=dry_run)
     if dry_run:
         _print(settings.format, name, None, f"would add API key {name}")
     else:
@@ -114,7 +114,7 @@ def rotate(
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
         key, kept = changing.rotate(
-            queue.store, name, keep_old=keep_old, expires=expires, who=_who(), dry_run=dry_run
+            queue.store, name, keep_old=keep_old, expires=expires, who=who(), dry_run=dry_run
         )
     old = f"the old one {'would count' if dry_run else 'counts'} for {kept} s more"
     if not kept:
@@ -150,7 +150,7 @@ def revoke(ctx: click.Context, *, name: str, dry_run: bool, yes: bool, **flags: 
             print_line(f"would revoke API key {name}")
             return
         confirm(f"revoke API key {name} for ever", yes=yes)
-        queue.store.api_keys.revoke(name, who=_who())
+        queue.store.api_keys.revoke(name, who=who())
     print_line(f"revoked API key {name}")
 
 
@@ -198,6 +198,11 @@ def token(
     print_line(made)
 
 
+def who() -> str:
+    """Return who gives the command, for the audit table."""
+    return f"cli:{owner_name(os.getuid())}@{socket.gethostname()}"
+
+
 def row_of(record: ApiKeyRecord) -> dict[str, Any]:
     """Return a key as `keys list` shows it: without any hash."""
     allowed = read_allowed(record.rights)
@@ -239,7 +244,3 @@ def _parts(given: Sequence[str]) -> tuple[str, ...]:
     """Split values with commas. An empty one stays, so that it is refused."""
     parts = [part.strip() for one in given for part in one.split(",")]
     return tuple(dict.fromkeys(parts))
-
-
-def _who() -> str:
-    return f"cli:{owner_name(os.getuid())}@{socket.gethostname()}"

@@ -56,6 +56,7 @@ _SECTIONS = {
         "init": ("init", "Prepare a queue: wpbridge's own tables, on SQLite all tables."),
         "uninstall": ("init", "Remove wpbridge's own tables."),
         "keys": ("keys", "Say who may call the gateway; show and rotate secrets."),
+        "users": ("users", "Say who may sign in to the dashboard; end sessions."),
         "migrate": ("migrate", "Move queues: WP-Cron, the old post store, site to site."),
         "check": ("check", "Check settings and store; changes nothing."),
         "config": ("config", "Show every setting and where it comes from."),
