@@ -6,5 +6,17 @@ pages themselves are in :mod:`wpbridge.web.pages`. See docs/explain/dashboard.md
 
 from typing import Final
 
-DOOR: Final = ("detail", "ids", "listing", "overview", "schedule_words", "shown_text")
+DOOR: Final = (
+    "detail",
+    "hooks",
+    "ids",
+    "jobs",
+    "listing",
+    "measures",
+    "overview",
+    "past",
+    "schedule_words",
+    "shown_text",
+    "sites",
+)
 """The modules that other rooms may import."""

@@ -14,6 +14,7 @@ DOOR: Final = (
     "exposing",
     "gauges",
     "glance",
+    "growth",
     "history",
     "messages",
     "nagios",

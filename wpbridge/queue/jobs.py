@@ -255,14 +255,18 @@ class JobQueue(QueueNoting, Queue):
             return parts.jobs.signs(uuids)
 
     def jobs_of(
-        self, key_name: str, *, before: str = "", limit: int = 50
+        self, key_name: str | None, *, before: str = "", limit: int = 50
     ) -> tuple[list[Job], str | None]:
         """Return a page of the jobs of an API key, the newest first, and where the next begins.
 
-        Jobs whose action is gone are left out, so a page may have fewer than ``limit``.
+        With None it is a page of the jobs of all keys. Jobs whose action is gone are left out, so a
+        page may have fewer than ``limit``.
         """
         with self._turn() as parts:
-            records = parts.jobs.of_key_name(key_name, before=before, most=limit + 1)
+            if key_name is None:
+                records = parts.jobs.newest(before=before, most=limit + 1)
+            else:
+                records = parts.jobs.of_key_name(key_name, before=before, most=limit + 1)
             page = records[:limit]
             following = page[-1].uuid if len(records) > limit else None
             return self._seen(parts, page), following

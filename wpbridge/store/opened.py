@@ -31,8 +31,11 @@ if TYPE_CHECKING:
     from wpbridge.store.reading.failed import Failed
     from wpbridge.store.reading.gauges import Gauges
     from wpbridge.store.reading.known_names import Known
+    from wpbridge.store.reading.network_sites import NetworkSites
+    from wpbridge.store.reading.newest import Newest
     from wpbridge.store.reading.reading import Reading
     from wpbridge.store.reading.stopped_chains import StoppedChains
+    from wpbridge.store.reading.summed_stats import SummedStats
     from wpbridge.store.rows.alerts import Alerts
     from wpbridge.store.rows.api_keys import ApiKeys
     from wpbridge.store.rows.audit import Audit
@@ -87,6 +90,9 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "known": ("reading.known_names", "Known", ("tables",)),
     "failed": ("reading.failed", "Failed", ("tables", "conditions", "reading", "edits")),
     "gauges": ("reading.gauges", "Gauges", ("tables", "due")),
+    "newest": ("reading.newest", "Newest", ("tables", "groups")),
+    "summed": ("reading.summed_stats", "SummedStats", ("tables", "groups")),
+    "network_sites": ("reading.network_sites", "NetworkSites", ("tables",)),
     "stopped_chains": ("reading.stopped_chains", "StoppedChains", ("tables",)),
     "keys": ("rows.idempotency", "IdempotencyKeys", ("tables",)),
     "adding": (
@@ -157,6 +163,9 @@ class OpenStore:
         known: Known
         failed: Failed
         gauges: Gauges
+        newest: Newest
+        summed: SummedStats
+        network_sites: NetworkSites
         stopped_chains: StoppedChains
         keys: IdempotencyKeys
         adding: Adding

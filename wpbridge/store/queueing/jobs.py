@@ -94,6 +94,7 @@ class Jobs:
         self._of_key = text(
             f"{select} WHERE key_name = :name AND uuid < :before ORDER BY uuid DESC LIMIT :most"
         )
+        self._newest = text(f"{select} WHERE uuid < :before ORDER BY uuid DESC LIMIT :most")
         self._orphans = text(
             f"SELECT uuid FROM {table} j WHERE created_gmt <= :before AND NOT EXISTS"
             f" (SELECT 1 FROM {names.actions} a WHERE a.action_id = j.action_id) LIMIT :most"
@@ -220,6 +221,13 @@ class Jobs:
     def of_key_name(self, name: str, *, before: str = "", most: int) -> list[JobRecord]:
         """Return jobs of an API key, the newest first; older ones than ``before``, an id."""
         return self._read(self._of_key, {"name": name, "before": before or "~", "most": most})
+
+    def newest(self, *, before: str = "", most: int) -> list[JobRecord]:
+        """Return jobs of all API keys, the newest first; older ones than ``before``, an id.
+
+        The primary key gives them in this order.
+        """
+        return self._read(self._newest, {"before": before or "~", "most": most})
 
     def expire(self, before: datetime, most: int) -> int:
         """Delete at most so many jobs of ``before`` or earlier whose action is gone."""

@@ -10,9 +10,12 @@ DOOR: Final = (
     "failed",
     "gauges",
     "known_names",
+    "network_sites",
+    "newest",
     "pending",
     "reading",
     "stopped_chains",
+    "summed_stats",
     "survey",
 )
 """The modules that other rooms may import."""

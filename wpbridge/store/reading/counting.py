@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from wpbridge.action import Status
 from wpbridge.clock import to_text
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.reading.conditions import EVERY, Conditions
@@ -116,6 +117,25 @@ class Counting:
                 tallied = self._of_hooks_up_to(part, statuses, now, each)
                 found += [replace(tally, cap=each) for tally in tallied]
         return sorted(found, key=lambda t: (-t.total, t.name))
+
+    def waiting_by_hook(self, now: datetime, *, cap: int) -> list[Tally] | None:
+        """Count each hook's pending and due actions up to a cap, by :func:`cap_of_each`.
+
+        No other status is counted, so its cost does not grow with what has ended. None where there
+        are too many hooks to step over, or no index by hook.
+        """
+        names = None
+        if self._layout.hook_index:
+            names = self._session.run(self._inventory.names)
+        if names is None:
+            return None
+        each = cap_of_each(len(names), cap)
+        found: list[Tally] = []
+        for start in range(0, len(names), _PARTS // 5):
+            part = names[start : start + _PARTS // 5]
+            tallied = self._of_hooks_up_to(part, (Status.PENDING,), now, each)
+            found += [replace(tally, cap=each) for tally in tallied]
+        return found
 
     def _of_hooks(self, names: Sequence[str], now: datetime) -> list[Tally]:
         due = self._due.tallied(now, self._held.hooks())

@@ -58,6 +58,11 @@ class DuePairs:
             f" FROM {table}{index} WHERE {DUE} AND scheduled_date_gmt > ({seen})"
             f" ORDER BY scheduled_date_gmt DESC LIMIT :most) AS lasts GROUP BY {exact}, group_id"
         )
+        self._later: Final = text(
+            f"{columns}, NULL FROM (SELECT hook, group_id, claim_id FROM {table}{index}"
+            " WHERE status = 'pending' AND scheduled_date_gmt > :now"
+            f" ORDER BY scheduled_date_gmt LIMIT :most) AS firsts GROUP BY {exact}, group_id"
+        )
         self._running: Final = text(
             f"{columns}, NULL FROM (SELECT hook, group_id, claim_id FROM {table}{index}"
             f" WHERE status = 'in-progress' LIMIT :most) AS firsts GROUP BY {exact}, group_id"
@@ -73,6 +78,10 @@ class DuePairs:
         What is old may be unlike what is new, since what is paused or limited becomes old.
         """
         return self._pairs(self._newest, now=to_text(now), zero=ZERO_DATE, most=most)
+
+    def later(self, now: datetime, *, most: int = SCANNED) -> list[Pair]:
+        """Count by pair the pending actions that are not due yet, among the next ``most``."""
+        return self._pairs(self._later, now=to_text(now), most=most)
 
     def running(self, *, most: int = SCANNED) -> list[Pair]:
         """Count the running actions by pair, among ``most`` of them."""

@@ -150,6 +150,14 @@ class Stats:
             lambda c: [_count(row) for row in c.execute(statement, values).fetchall()]
         )
 
+    def first(self) -> datetime | None:
+        """Return the earliest minute or hour that is kept; None where nothing is."""
+        if not self.is_kept():
+            return None
+        minute = self._session.run(lambda c: self._first(c, "minute"))
+        found = (minute, self._session.run(lambda c: self._first(c, "hour")))
+        return min((at for at in found if at is not None), default=None)
+
     def roll_up(self, now: datetime) -> bool:
         """Sum up the oldest hour of old minutes, and delete the oldest old hours.
 
