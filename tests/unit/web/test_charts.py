@@ -110,8 +110,8 @@ def test_an_axis_of_seconds_has_minutes_and_hours(seconds: float, top: float) ->
         (7200, "seconds", "2 h"),
         (172_800, "seconds", "2 d"),
         (512, "bytes", "512 B"),
-        (1536, "bytes", "1.5 KiB"),
-        (3 * 1024**4, "bytes", "3 TiB"),
+        (1536, "bytes", "1.5 KB"),
+        (3 * 1024**4, "bytes", "3 TB"),
     ],
 )
 def test_numbers_are_told_in_few_characters(

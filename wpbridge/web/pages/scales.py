@@ -19,7 +19,7 @@ _DAY_HOURS: Final = 24
 _DAY: Final = 86400.0
 _COUNTS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _SECONDS: Final = ((_DAY, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"))
-_BYTES: Final = ((1024.0**4, "TiB"), (1024.0**3, "GiB"), (1024.0**2, "MiB"), (1024.0, "KiB"))
+_BYTES: Final = ((1024.0**4, "TB"), (1024.0**3, "GB"), (1024.0**2, "MB"), (1024.0, "KB"))
 _STEPS_OF_TIME: Final = (20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, _DAY)
 """Seconds that are round for people. Below them, and above a day, what is round is decimal."""
 _ROUND: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1024)
@@ -74,7 +74,7 @@ def _step(least: float, unit: Unit) -> float:
 
 
 def told(value: float | None, unit: Unit = "count") -> str:
-    """Return a number in few characters: ``1.2k``, ``20 ms``, ``3 min``, ``1.5 GiB``.
+    """Return a number in few characters: ``1.2k``, ``20 ms``, ``3 min``, ``1.5 GB``.
 
     A hyphen stands for none.
     """
