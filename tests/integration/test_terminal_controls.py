@@ -39,6 +39,7 @@ LISTS = (
     "stats --by status",
     "failures",
     "claims --all",
+    "workers list",
     "hooks",
     "pause",
 )
@@ -54,6 +55,9 @@ OTHERS = (
     "keys token --hook x",
     "keys revoke shop --yes",
     "keys rotate-signing",
+    "workers quiet --all",
+    "workers wake --all",
+    "workers stop --all",
     "check",
     "check --format json",
     "check --nagios",

@@ -4,7 +4,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
@@ -14,6 +14,7 @@ from wpbridge.clock import Clock, SystemClock
 from wpbridge.events import StoreBack, StoreLost
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.loading import subscribers
+from wpbridge.runner.about import Kind, Process
 from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.config import Settings
@@ -26,7 +27,7 @@ from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.rights import refuse_read_only
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
-from wpbridge.telling.counting import DB_ERROR, Counter, What, minute_of
+from wpbridge.telling.counting import DB_ERROR, PHP_RESTART, Counter, What, minute_of
 from wpbridge.telling.log import tell
 from wpbridge.upkeep.caretaker import SiteCaretaker
 from wpbridge.upkeep.history import History
@@ -63,10 +64,14 @@ def make_runner(
     clock: Clock | None = None,
     env: Mapping[str, str] = os.environ,
     daemon: bool = False,
+    kind: Kind = "claim-and-run",
+    deaths: Callable[[], int] = lambda: 0,
 ) -> Runner:
     """Make a runner over the site's queue and start its threads; PHP starts when it has work.
 
     With ``daemon`` it waits for work, and for a server that is away, until it is stopped.
+    ``kind`` is the command whose process this is, and ``deaths`` returns how many workers before
+    this one have died in its place: people are shown both.
 
     Raises:
         ReadOnly: nothing can be written. A run waits for that later, but at the start it means a
@@ -110,17 +115,41 @@ def make_runner(
         bus=bus,
         caretaker=InTurn(*caretakers),
         counter=counter,
+        process=Process(
+            kind=kind,
+            supervisor=os.getppid() if kind == "work" else None,
+            has_isolated=any(handler.isolate for handler in handlers.values()),
+            php=_php_places(settings),
+            restarts=_restarts(counter, deaths),
+        ),
     )
 
 
+def _php_places(settings: Settings) -> int:
+    return settings.php_workers_each() if settings.php else 0
+
+
+def _restarts(counter: Counter, deaths: Callable[[], int]) -> Callable[[], Mapping[str, int]]:
+    """Return a function that says how often workers of a daemon, and its PHP workers, have died."""
+    take, php = counter.reader("about"), 0
+
+    def restarts() -> Mapping[str, int]:
+        nonlocal php
+        for what, tally in take().items():
+            if what.outcome == PHP_RESTART and what.reason != "used_up":
+                php += tally.actions
+        return {"worker": deaths(), "php": php}
+
+    return restarts
+
+
 def _limits(settings: Settings, only: ClaimFilter, *, daemon: bool) -> Limits:
-    php = settings.php_workers_each() if settings.php else 0
     return Limits(
         batch_size=settings.batch_size,
         batches=settings.batches,
         max_actions=settings.max_actions,
         max_time=settings.max_time,
-        concurrency=settings.concurrency.least + php,
+        concurrency=settings.concurrency.least + _php_places(settings),
         serves_queue=only.ids is None and not OWN.issuperset(settings.hooks or ("",)),
         rescue=settings.rescue,
         keep_output=settings.keep_output,

@@ -64,7 +64,15 @@ def _run(
         php_workers=settings.php_workers_each(settings.processes.most),
     )
     runner = make_runner(
-        settings, parts.site, parts.store, parts.handlers, only=parts.only, clock=clock, daemon=True
+        settings,
+        parts.site,
+        parts.store,
+        parts.handlers,
+        only=parts.only,
+        clock=clock,
+        daemon=True,
+        kind="work",
+        deaths=lambda: worker_link.deaths,
     )
     _tie(parts.store.session, worker_link)
     php = settings.php_workers if settings.php else 0

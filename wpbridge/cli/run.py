@@ -159,7 +159,9 @@ def run_ids(
             if settings.missing_callback != "fail":
                 _tell_unasked(unasked(named, parts.routes))
         elif named.wanted:
-            runner = app.make_runner(settings, parts.site, parts.store, parts.handlers, only=only)
+            runner = app.make_runner(
+                settings, parts.site, parts.store, parts.handlers, only=only, kind="run"
+            )
             caught = _drive(runner, settings)
             claimed = runner.totals.claimed
             held = put_back(parts.store, named.wanted, runner)

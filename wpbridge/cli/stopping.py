@@ -39,16 +39,27 @@ def stoppable() -> Iterator[None]:
 def draining(runner: "Runner") -> Iterator[list[signal.Signals]]:
     """Let the first TERM or INT end the run after what runs; a second one ends the process at once.
 
-    What then still runs is put back by the next run, which sees that this process is gone.
+    What then still runs is put back by the next run, which sees that this process is gone. When
+    people wish that the runner stops, the run ends as after a TERM, and a TERM after it is the
+    first.
     """
     caught: list[signal.Signals] = []
+    is_wished = False
 
     def handle(number: int, _frame: object) -> None:
-        if caught:
+        if len(caught) > is_wished:
             os._exit(int(EXITS[signal.Signals(number)]))
         caught.append(signal.Signals(number))
         runner.stop()
 
+    def obey(wish: str) -> None:
+        nonlocal is_wished
+        if wish == "stop" and not caught:
+            is_wished = True
+            caught.append(signal.SIGTERM)
+            runner.stop()
+
+    runner.when_wished(obey)
     before = {number: signal.signal(number, handle) for number in EXITS}
     try:
         yield caught

@@ -105,6 +105,11 @@ class Fleet:
             if slot.is_urgent
         )
 
+    @property
+    def is_partly_quiet(self) -> bool:
+        """Whether some worker is told to claim nothing, or all of them are."""
+        return self.is_quiet or any(slot.is_wished_quiet for slot in self._slots)
+
     def silent_seconds(self) -> float:
         """Return how long the worker was silent that is silent longest."""
         now = self._clock()
@@ -251,6 +256,9 @@ class Fleet:
                 return {"worker": child.number, **message["told"]}
             case "numbers":
                 self._counted(message["numbers"])
+            case "wish":
+                if (slot := self._slot_of(child)) is not None:
+                    slot.is_wished_quiet = message["wish"] == "quiet"
             case "wakes":
                 # The supervisor has taken it in before.
                 pass
@@ -282,12 +290,22 @@ class Fleet:
             return None
         if self.is_quiet:
             child.tell("quiet")
+        self._tell_slot(child)
         self._tell_concurrency(child)
         self._opened(child)
         # While nobody was ever ready, what goes wrong is the first worker's own line alone.
         level = logging.INFO if self.is_seen else logging.DEBUG
         tell("worker.started", level=level, worker=number, worker_pid=child.pid)
         return child
+
+    def _tell_slot(self, child: Child) -> None:
+        """Tell a new worker what it takes over from those before it in its slot."""
+        for slot in self._slots:
+            if slot.number == child.number:
+                if slot.is_wished_quiet:
+                    child.tell("carry quiet")
+                if slot.all_deaths:
+                    child.tell(f"deaths {slot.all_deaths}")
 
     def _slot_of(self, child: Child) -> WorkerSlot | None:
         return next((slot for slot in self._all() if child in slot.children()), None)
@@ -338,6 +356,7 @@ class Fleet:
             self.failed = child.code or 1
             return
         self.deaths += child.code != RECYCLED
+        slot.all_deaths += child.code != RECYCLED
         slot.emptied(child, self._clock(), self._chance)
 
     def _refused(self, code: int) -> None:

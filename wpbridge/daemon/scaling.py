@@ -123,7 +123,9 @@ class Scaler:
 
     def look(self, fleet: Fleet) -> None:
         """Follow the last advice, if it is a new one."""
-        if self._terms is None or self._reader is None or fleet.is_quiet or fleet.is_stopping:
+        if self._terms is None or self._reader is None or fleet.is_partly_quiet:
+            return
+        if fleet.is_stopping:
             return
         seen = self._reader.latest()
         if seen is None:

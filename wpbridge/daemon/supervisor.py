@@ -135,12 +135,20 @@ class Supervisor:
         said, goes_on = child.hear()
         for message in said:
             self._wakes.learn(message)
+            self._heed(child, message)
             told = self._fleet.heard(child, message)
             if told is not None:
                 self._asked.pop(child, None)
                 self._dump(told)
         if not goes_on:
             self._close(child)
+
+    def _heed(self, child: Child, message: dict[str, Any]) -> None:
+        """End in order, as on TERM, when people wish that one of the workers stops."""
+        is_wished = message.get("event") == "wish" and message["wish"] == "stop"
+        if is_wished and self._stopped_by is None:
+            tell("daemon.stop_wished", worker_pid=child.pid)
+            self._stop(signal.SIGTERM)
 
     # Signals
 

@@ -93,6 +93,8 @@ class WorkerLink:
     def __init__(self, link: socket.socket, clock: SignClock, lifetime: Lifetime) -> None:
         self.why = ""
         """Why the worker ends; empty while it does not."""
+        self.deaths = 0
+        """How many workers have died in the place of this one before it was started."""
         self._link = link
         self._clock = clock
         self._lifetime = lifetime
@@ -103,6 +105,8 @@ class WorkerLink:
         self._resize: Callable[[int], None] = lambda _concurrency: None
         self._concurrency: int | None = None
         self._is_quiet = False
+        self._wish = ""
+        """What people wished of the worker before this one."""
         self._is_away = False
         self._is_ready_said = threading.Event()
         self._outbox: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
@@ -146,6 +150,9 @@ class WorkerLink:
         if self._concurrency is not None:
             resize(self._concurrency)
         runner.quiet(on=self._is_quiet)
+        runner.when_wished(lambda wish: self._outbox.put({"event": "wish", "wish": wish}))
+        if self._wish:
+            runner.carry(self._wish)
         if self.why:
             runner.stop()
 
@@ -233,11 +240,23 @@ class WorkerLink:
                 runner.ask(
                     lambda _: self._outbox.put({"event": "wakes", "wakes": self._wake_keys()})
                 )
-            case _ if word.startswith("concurrency "):
-                self._concurrency = int(word.partition(" ")[2])
-                self._resize(self._concurrency)
             case "stacks":
                 faulthandler.dump_traceback(all_threads=True)
+            case _:
+                self._learn(*word.partition(" ")[::2])
+
+    def _learn(self, name: str, value: str) -> None:
+        """Take in what the supervisor says beside its commands."""
+        match name:
+            case "carry":
+                self._wish = value
+                if self._runner is not None:
+                    self._runner.carry(value)
+            case "deaths":
+                self.deaths = int(value)
+            case "concurrency":
+                self._concurrency = int(value)
+                self._resize(self._concurrency)
             case _:
                 pass
 

@@ -35,6 +35,10 @@ class WorkerSlot:
     """In a row."""
     is_urgent: bool = True
     """The daemon is not ready before it is filled."""
+    all_deaths: int = 0
+    """Since the daemon began."""
+    is_wished_quiet: bool = False
+    """People wish that its worker claims nothing. That holds for the worker after it too."""
 
     def children(self) -> list[Child]:
         """The processes that fill it: its worker, and the successor."""

@@ -18,5 +18,6 @@ DOOR: Final = (
     "schedule_words",
     "shown_text",
     "sites",
+    "workers",
 )
 """The modules that other rooms may import."""

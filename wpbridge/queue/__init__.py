@@ -17,6 +17,7 @@ DOOR: Final = (
     "status",
     "unknown_names",
     "wake",
+    "workers",
 )
 """The modules that other rooms may import."""
 

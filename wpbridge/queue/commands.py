@@ -40,6 +40,7 @@ _SCOPE: Final = (
     Field(name="group", kind="text", words="Group", most=255),
     Field(name="everything", kind="flag", words="Everything"),
 )
+_RUNNER: Final = (Field(name="runner", kind="number", words="Runner", is_required=True),)
 _NAMED_IDS: Final = 5
 """So many ids of actions stand in the name of what was changed; the row has more."""
 
@@ -229,6 +230,36 @@ _TABLE: Final = (
             ),
             Field(name="unique", kind="flag", words="Only if none like it is pending or running"),
         ),
+    ),
+    Command(
+        verb="quiet-worker",
+        role="operator",
+        kind="queue",
+        function=deeds.quiet_worker,
+        words="Quiet",
+        summary="Have a runner claim nothing more; what runs goes on.",
+        done="told to be quiet",
+        fields=_RUNNER,
+    ),
+    Command(
+        verb="wake-worker",
+        role="operator",
+        kind="queue",
+        function=deeds.wake_worker,
+        words="Wake",
+        summary="Let a runner claim again that was told to be quiet.",
+        done="told to work",
+        fields=_RUNNER,
+    ),
+    Command(
+        verb="stop-worker",
+        role="admin",
+        kind="queue",
+        function=deeds.stop_worker,
+        words="Stop",
+        summary="Have a runner end after what runs, and a daemon's worker the whole daemon.",
+        done="told to stop",
+        fields=_RUNNER,
     ),
 )
 COMMANDS: Final[Mapping[str, Command]] = MappingProxyType({one.verb: one for one in _TABLE})

@@ -8,8 +8,10 @@ from wpbridge.codec import schedule
 from wpbridge.errors import InputError
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.jobs import JobQueue
+from wpbridge.queue.workers import set_wish
 from wpbridge.store.queueing.adding import Added
 from wpbridge.store.records import Change, Pause, Query
+from wpbridge.store.running.wishes import Wish
 
 Told: TypeAlias = Mapping[str, Any]
 """The values of the fields that were given, as :func:`wpbridge.queue.fields.read` returns them."""
@@ -99,6 +101,27 @@ def enqueue(queue: JobQueue, which: _Which, told: Told) -> Change:
     return Change(ids=(made,))
 
 
+def quiet_worker(queue: JobQueue, which: _Which, told: Told) -> Change:
+    """Have one runner claim nothing more, until it is woken."""
+    return _wished(queue, which, told, "quiet")
+
+
+def wake_worker(queue: JobQueue, which: _Which, told: Told) -> Change:
+    """Let one runner claim again."""
+    return _wished(queue, which, told, "")
+
+
+def stop_worker(queue: JobQueue, which: _Which, told: Told) -> Change:
+    """Have one runner end after what runs."""
+    return _wished(queue, which, told, "stop")
+
+
+def _wished(queue: JobQueue, which: _Which, told: Told, wish: Wish) -> Change:
+    del which
+    is_new = set_wish(queue, told["runner"], wish)
+    return Change(things=(f"runner {told['runner']}",) if is_new else ())
+
+
 def added(result: object) -> int:
     """Count the new actions that a transaction has added; other transactions make groups."""
     rows = result if isinstance(result, list) else []
@@ -106,10 +129,10 @@ def added(result: object) -> int:
 
 
 def scope_of(told: Told) -> str:
-    """Return what is paused, resumed or added, as the audit table names it."""
+    """Return what is paused, resumed, added or told something, as the audit table names it."""
     if told.get("everything"):
         return "everything"
-    return ", ".join(f"{kind} {told[kind]}" for kind in ("hook", "group") if kind in told)
+    return ", ".join(f"{kind} {told[kind]}" for kind in ("hook", "group", "runner") if kind in told)
 
 
 def _scope(told: Told) -> dict[str, Any]:

@@ -5,5 +5,13 @@ It sees stores and executors by their protocols only.
 
 from typing import Final
 
-DOOR: Final = ("identity", "in_hand", "liveness", "loop", "retry_rules", "upkeep_turns")
+DOOR: Final = (
+    "about",
+    "identity",
+    "in_hand",
+    "liveness",
+    "loop",
+    "retry_rules",
+    "upkeep_turns",
+)
 """The modules that other rooms may import."""

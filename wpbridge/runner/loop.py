@@ -15,6 +15,7 @@ from wpbridge.errors import RunnerGone
 from wpbridge.events import RunnerPresumedDead, RunnerStarted, RunnerStopped
 from wpbridge.executors.base import Executor
 from wpbridge.runner import tallying
+from wpbridge.runner.about import Process
 from wpbridge.runner.bookkeeper import FLUSH_SECONDS, Bookkeeper
 from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.catch_up import CatchUp
@@ -59,6 +60,7 @@ class Runner:
         bus: Bus | None = None,
         caretaker: Caretaker | None = None,
         counter: Counter | None = None,
+        process: Process | None = None,
     ) -> None:
         bus, counter = bus or Bus(), counter or Counter()
         tallying.count_events(bus, counter)
@@ -71,11 +73,13 @@ class Runner:
             limits=limits,
             started=clock.monotonic(),
             counter=counter,
+            process=process or Process(),
         )
         self._run = run
         self.counter = counter
         """Counts what the run does."""
         self._presence = Presence(run)
+        self.when_wished(lambda wish: self.stop() if wish == "stop" else None)
         self._upkeep_turns = UpkeepTurns(caretaker, clock)
         self._held_hooks = HeldHooks(run)
         size = self._claim_size = claim_size(limits, is_held=bool(shares or only.limits))
@@ -103,8 +107,24 @@ class Runner:
 
     def quiet(self, *, on: bool) -> None:
         """Claim no more for now, and go on with what is in hand. Safe in a signal handler."""
-        self._run.is_quiet = on
+        self._run.is_told_quiet = on
         self._run.executor.wake()
+
+    def carry(self, wish: str) -> None:
+        """Obey from the start a wish that was made of the runner before this one. From any thread.
+
+        The loop writes it into this runner's row before its first claim, so that it can be taken
+        back there.
+        """
+        self.ask(lambda _told: self._presence.carry(wish))
+
+    def when_wished(self, obey: Callable[[str], None]) -> None:
+        """Have the loop call this when people wish something else of this runner.
+
+        It is given ``quiet``, ``stop``, or an empty text when the wish is taken back. Claims end
+        without it; that the process ends is up to it. Without it the run stops at ``stop``.
+        """
+        self._presence.when_wished(obey)
 
     def resize(self, concurrency: int, *, places: int) -> None:
         """Run so many Python handlers at once from now on, and so many actions of any kind.
@@ -285,6 +305,9 @@ class Runner:
     def _go_on_with_nothing(self) -> bool:
         """Idle, or claim again, with nothing in hand; return False at the end of the run."""
         run = self._run
+        if run.limits.poll is None and run.is_quiet and not run.is_stopping:
+            self._presence.wait()
+            return True
         if run.is_stopping or self._claiming.is_done() or run.limits.poll is None:
             is_over = run.is_stopping or run.is_exhausted
             return not is_over or self._wait_for_strays()

@@ -1,12 +1,19 @@
 """This runner's row in the table of runners: its beat, and whether others still wait for us."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 from wpbridge.errors import RunnerGone
+from wpbridge.runner.about import about
 from wpbridge.runner.identity import is_same_process
 from wpbridge.runner.liveness import BEAT_SECONDS, IDLE_BEAT_SECONDS, RUNNER_STALE_SECONDS
 from wpbridge.runner.shared import Run
 from wpbridge.store.base import RunnerRecord
+from wpbridge.telling.log import tell
+
+WAIT_SECONDS: Final = 1.0
+"""How long a run that would end waits at a time, while it is told to be quiet."""
 
 
 class Presence:
@@ -22,6 +29,9 @@ class Presence:
         """When the database last confirmed that we live."""
         self._places = 0
         """How many actions our row says that we can run at once."""
+        self._about = ""
+        """What our row says of our process."""
+        self.when_wished(lambda _wish: None)
 
     def enter(self) -> None:
         """Write our row; it is a new one after the last has gone."""
@@ -37,6 +47,10 @@ class Presence:
         )
         self._places = self._run.limits.places
         self._rows.append(row)
+        if self._run.wish:
+            # It was made of our last row, and is not taken back because that is gone.
+            self._run.store.carry_wish(self._run.wish)
+        self._tell_about()
 
     def was_ours(self, runner: RunnerRecord) -> bool:
         """Return whether a row is a former one of this runner, which has begun anew since."""
@@ -63,6 +77,37 @@ class Presence:
         if self._places != self._run.limits.places:
             self._places = self._run.limits.places
             self._run.store.tell_places(self._places)
+        self._hear()
+
+    def when_wished(self, obey: Callable[[str], None]) -> None:
+        """Call this when people wish something else of us."""
+        self._obey = obey
+
+    def carry(self, wish: str) -> None:
+        """Take over a wish that was made of the runner before us, unless there is one of us."""
+        self._run.store.carry_wish(wish)
+        self._hear()
+
+    def wait(self) -> None:
+        """Wait a moment, with nothing in hand and nothing to claim."""
+        self._run.executor.reports(WAIT_SECONDS)
+        self.beat_when_due()
+
+    def _hear(self) -> None:
+        """Read what people wish of us, and write what we are and do."""
+        run = self._run
+        wish = run.store.wish()
+        if wish != run.wish:
+            run.wish = wish
+            tell("runner.wish", pid=run.me.pid, wish=wish or "none")
+            self._obey(wish)
+        self._tell_about()
+
+    def _tell_about(self) -> None:
+        told = about(self._run)
+        if told != self._about:
+            self._about = told
+            self._run.store.tell_about(told)
 
     def _moment(self) -> tuple[float, datetime]:
         return self._run.clock.monotonic(), self._run.clock.now()

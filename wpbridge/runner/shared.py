@@ -5,6 +5,7 @@ from dataclasses import field
 from wpbridge.clock import Clock
 from wpbridge.dataclass import dataclass
 from wpbridge.executors.base import Executor
+from wpbridge.runner.about import Process
 from wpbridge.runner.identity import Identity
 from wpbridge.runner.in_hand import InHand, Totals
 from wpbridge.runner.limits import Limits
@@ -27,11 +28,27 @@ class Run:
     """When it began, in monotonic seconds."""
     counter: Counter = field(default_factory=Counter)
     """Counts what the run does."""
+    process: Process = field(default_factory=Process)
+    """What its process is, for people who look at it."""
     in_hand: InHand = field(default_factory=InHand)
     totals: Totals = field(default_factory=Totals)
     is_stopping: bool = False
     """It claims no more, and ends when nothing is in hand."""
-    is_quiet: bool = False
-    """It claims no more for now."""
+    is_told_quiet: bool = False
+    """A signal said that it shall claim no more for now."""
+    wish: str = ""
+    """What people wish of it, as its row said with the last beat: ``quiet``, ``stop``, or empty."""
     is_exhausted: bool = False
     """The last look found nothing that could be claimed."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Return whether it claims no more for now."""
+        return self.is_told_quiet or bool(self.wish)
+
+    @property
+    def state(self) -> str:
+        """Return what it does: working, quiet, or stopping."""
+        if self.is_stopping:
+            return "stopping"
+        return "quiet" if self.is_quiet else "working"

@@ -11,7 +11,7 @@ def snapshot(run: Run) -> dict[str, Any]:
     in_hand, running, now = run.in_hand, run.executor.running(), run.clock.now()
     return {
         "pid": run.me.pid,
-        "state": "stopping" if run.is_stopping else "quiet" if run.is_quiet else "working",
+        "state": run.state,
         "held": len(in_hand.calls),
         "claims": sorted(in_hand.claims),
         "running": [

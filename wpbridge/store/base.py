@@ -238,6 +238,18 @@ class Store(Protocol):
         """Write that this runner can now run so many actions at once."""
         ...
 
+    def tell_about(self, about: str) -> None:
+        """Write what this runner's process is and does, as JSON, where there is a column for it."""
+        ...
+
+    def wish(self) -> str:
+        """Return what people wish of this runner: ``quiet``, ``stop``, or empty for nothing."""
+        ...
+
+    def carry_wish(self, wish: str) -> None:
+        """Write a wish into this runner's row that was made of the one before it."""
+        ...
+
     def unregister(self) -> None:
         """Remove this runner's row. The runner must have nothing in hand."""
         ...

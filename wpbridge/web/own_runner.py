@@ -69,7 +69,13 @@ class OwnRunner:
         parts = prepared(settings, is_daemon=True)
         try:
             runner = make_runner(
-                settings, parts.site, parts.store, parts.handlers, only=parts.only, daemon=True
+                settings,
+                parts.site,
+                parts.store,
+                parts.handlers,
+                only=parts.only,
+                daemon=True,
+                kind="serve",
             )
             with self._guard:
                 self._runner = None if self._over.is_set() else runner

@@ -50,7 +50,7 @@ class Tables:
 class Fleet:
     """A fleet that becomes at once what it is told to become."""
 
-    is_quiet = is_stopping = False
+    is_partly_quiet = is_stopping = False
     is_seen = True
 
     def __init__(self) -> None:
@@ -167,7 +167,7 @@ def test_tables_that_do_not_answer_change_nothing() -> None:
     assert stage.look(1) == (3, 1)
 
 
-@pytest.mark.parametrize("flag", ["is_quiet", "is_stopping"])
+@pytest.mark.parametrize("flag", ["is_partly_quiet", "is_stopping"])
 def test_a_daemon_that_claims_nothing_does_not_grow_for_it(flag: str) -> None:
     stage = Stage((1, 4), (1, 1))
     setattr(stage.fleet, flag, True)

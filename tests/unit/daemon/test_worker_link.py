@@ -21,6 +21,12 @@ class Loop:
     def quiet(self, *, on: bool) -> None:
         del on
 
+    def when_wished(self, obey: Callable[[str], None]) -> None:
+        self.wished = obey
+
+    def carry(self, wish: str) -> None:
+        self.carried = wish
+
     def ask(self, answer: Callable[[dict[str, Any]], None]) -> None:
         answer({})
 

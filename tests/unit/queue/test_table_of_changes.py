@@ -16,6 +16,9 @@ ROLES = {
     "pause": "operator",
     "resume": "operator",
     "enqueue": "operator",
+    "quiet-worker": "operator",
+    "wake-worker": "operator",
+    "stop-worker": "admin",
     "delete": "admin",
     "edit-schedule": "admin",
 }

@@ -32,6 +32,12 @@ class Row:
     def heartbeat(self, *_: object, **__: object) -> bool:
         return True
 
+    def wish(self) -> str:
+        return ""
+
+    def tell_about(self, about: str) -> None:
+        self.about = about
+
     def tell_places(self, places: int) -> None:
         self.told.append(places)
 

@@ -10,6 +10,7 @@ DOOR: Final = (
     "failed",
     "gauges",
     "known_names",
+    "live_claims",
     "network_sites",
     "newest",
     "pending",

@@ -9,6 +9,8 @@ DOOR: Final = (
     "places",
     "plans",
     "runner_store",
+    "seen_runners",
     "wake_addresses",
+    "wishes",
 )
 """The modules that other rooms may import."""

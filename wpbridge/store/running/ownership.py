@@ -91,7 +91,12 @@ class Ownership:
         )
         self._announce = text(f"UPDATE {table} SET wake_address = :address WHERE runner_id = :id")
         self._tell_places = text(f"UPDATE {table} SET places = :places WHERE runner_id = :id")
-        self._has_places = False
+        self._has_places = self._hears = False
+        self._tell_about = text(f"UPDATE {table} SET about = :about WHERE runner_id = :id")
+        self._read_wish = text(f"SELECT wish FROM {table} WHERE runner_id = :id")
+        self._carry_wish = text(
+            f"UPDATE {table} SET wish = :wish WHERE runner_id = :id AND wish = ''"
+        )
         self._leave = text(f"DELETE FROM {table} WHERE {self._mine}")
         self._remove = text(f"DELETE FROM {table} WHERE runner_id = :id")
         self._all = text(f"SELECT {columns} FROM {table} ORDER BY runner_id")
@@ -137,7 +142,7 @@ class Ownership:
         self.id = RunnerId(runner)
         if wake_address and "wake_address" in columns:
             connection.execute(self._announce, {"id": runner, "address": wake_address[:255]})
-        self._has_places = "places" in columns
+        self._has_places, self._hears = "places" in columns, {"wish", "about"} <= set(columns)
         self.tell_places(connection, places)
         return self.id
 
@@ -145,6 +150,22 @@ class Ownership:
         """Write how many actions this runner can run at once."""
         if self._has_places:
             connection.execute(self._tell_places, {"id": self.id, "places": places})
+
+    def tell_about(self, connection: Connection, about: str) -> None:
+        """Write what this runner's process is and does."""
+        if self._hears:
+            connection.execute(self._tell_about, {"id": self.id, "about": about})
+
+    def wish(self, connection: Connection) -> str:
+        """Return what people wish of this runner; empty for nothing."""
+        if not self._hears:
+            return ""
+        return str(connection.execute(self._read_wish, {"id": self.id}).scalar() or "")
+
+    def carry_wish(self, connection: Connection, wish: str) -> None:
+        """Write into our row what people wished of the runner before us, unless they wish more."""
+        if self._hears:
+            connection.execute(self._carry_wish, {"id": self.id, "wish": wish})
 
     def _prepare(self, *, counts: bool) -> None:
         """Make the statements that write only over the row that is remembered.

@@ -108,6 +108,18 @@ class RunnerStore:
         """See :class:`Store`."""
         self.session.run(lambda c: self._ownership.tell_places(c, places))
 
+    def tell_about(self, about: str) -> None:
+        """See :class:`Store`."""
+        self.session.run(lambda c: self._ownership.tell_about(c, about))
+
+    def wish(self) -> str:
+        """See :class:`Store`."""
+        return self.session.run(self._ownership.wish)
+
+    def carry_wish(self, wish: str) -> None:
+        """See :class:`Store`."""
+        self.session.run(lambda c: self._ownership.carry_wish(c, wish))
+
     def unregister(self) -> None:
         """See :class:`Store`."""
         if self._ownership.id is not None and not self._ownership.claims:

@@ -127,6 +127,8 @@ RUNNERS: Final = Table(
         "writes": Column(type="bigint", default="0"),
         "wake_address": Column(type="varchar(255)", default=""),
         "places": Column(type="int", null=True),
+        "wish": Column(type="varchar(10)", default=""),
+        "about": Column(type="text", null=True),
     },
     is_ours=True,
 )

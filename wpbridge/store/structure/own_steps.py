@@ -119,6 +119,10 @@ STEPS: Final = (
     Step(version=4, take=partial(_add_to_runners, "wake_address")),
     # How many actions a runner can run at once.
     Step(version=5, take=partial(_add_to_runners, "places")),
+    # What people wish of a runner: that it is quiet, or stops.
+    Step(version=6, take=partial(_add_to_runners, "wish")),
+    # What a runner's process is and does, for people who look at it.
+    Step(version=7, take=partial(_add_to_runners, "about")),
 )
 VERSION: Final = STEPS[-1].version
 """The version that this release makes and knows."""

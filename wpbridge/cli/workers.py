@@ -1,0 +1,189 @@
+"""``workers``: who runs the queue, and what people wish of them."""
+
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any, Final
+
+import click
+
+from wpbridge.cli.exit_codes import Exit
+from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.output import check_fields, list_options, print_rows, told
+from wpbridge.cli.terminal import print_line
+from wpbridge.cli.times import times_in, tz_option
+from wpbridge.clock import SystemClock
+from wpbridge.dashboard.workers import ShownRunner, workers_of
+from wpbridge.errors import InputError
+from wpbridge.queue.commands import carry_out
+from wpbridge.queue.facade import opened
+from wpbridge.queue.jobs import JobQueue
+from wpbridge.system.trusted_files import owner_name
+
+FIELDS: Final = (
+    "id",
+    "host",
+    "pid",
+    "kind",
+    "life",
+    "state",
+    "wish",
+    "obeyed",
+    "places",
+    "running",
+    "claims",
+    "done",
+    "memory",
+    "beat_age_seconds",
+    "started",
+    "version",
+    "supervisor",
+    "executors",
+    "restarts",
+)
+SHOWN: Final = FIELDS[:14]
+_EXAMPLES: Final = """
+Examples:
+  wpbridge workers {verb} 17
+  wpbridge workers {verb} --all
+"""
+
+
+@click.group()
+def workers() -> None:
+    """Who runs the queue: show them, have them claim nothing for a while, or end."""
+
+
+@workers.command(
+    "list",
+    short_help="Show the runners of wpbridge on all hosts.",
+    epilog="""
+Examples:
+  wpbridge workers list
+  wpbridge workers list --format json
+""",
+)
+@site_options
+@list_options(FIELDS)
+@tz_option
+@click.pass_context
+@one_line_errors
+def list_(ctx: click.Context, *, fields: str | None, field: str | None, **flags: Any) -> None:
+    """Show the runners of wpbridge on all hosts, as this host sees them.
+
+    A wish that is not obeyed is that of a runner which has yet to beat, is dead, or is of an older
+    release.
+    """
+    check_fields(FIELDS, fields, field)
+    settings = settings_of(ctx, flags)
+    with opened(settings) as queue:
+        zone = times_in(settings, queue.store)
+        seen = workers_of(queue.store, SystemClock().now())
+    print_rows(
+        [_row(one) for one in seen.runners],
+        fields=FIELDS,
+        shown_fields=SHOWN,
+        style=settings.format,
+        chosen=fields,
+        field=field,
+        zone=zone,
+    )
+    if seen.more_runners:
+        told(f"not shown: {seen.more_runners:,} more")
+
+
+def _row(one: ShownRunner) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "host": one.host,
+        "pid": one.pid,
+        "kind": one.about.kind or None,
+        "life": one.life,
+        "state": one.about.state or None,
+        "wish": one.wish or None,
+        "obeyed": one.has_obeyed if one.wish else None,
+        "places": one.places,
+        "running": len(one.running),
+        "claims": len(one.claims),
+        "done": sum(one.about.done.values()),
+        "memory": one.about.memory_bytes,
+        "beat_age_seconds": round(one.beat_age_seconds),
+        "started": one.started_at,
+        "version": one.version,
+        "supervisor": one.about.supervisor,
+        "executors": _words(one.about.executors.items()),
+        "restarts": _words(one.about.restarts.items()),
+    }
+
+
+def _words(counts: Any) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts)
+
+
+def _wish_command(verb: str, short_help: str, text: str, done: str) -> Callable[..., None]:
+    """Make the command that wishes something of runners."""
+
+    @workers.command(verb, short_help=short_help, help=text, epilog=_EXAMPLES.format(verb=verb))
+    @click.argument("ids", metavar="ID…", nargs=-1, type=click.IntRange(1))
+    @site_options
+    @click.option("--all", "everyone", is_flag=True, help="Every runner of this queue.")
+    @click.pass_context
+    @one_line_errors
+    def command(ctx: click.Context, ids: Sequence[int], *, everyone: bool, **flags: Any) -> None:
+        if bool(ids) == everyone:
+            raise InputError("name runners by their ids (wpbridge workers list), or give --all")
+        settings = settings_of(ctx, flags)
+        with closing(JobQueue.of(settings)) as queue:
+            wanted = list(dict.fromkeys(ids)) or _everyone(queue, verb)
+            refused = [one for one in wanted if not _wished(queue, one, verb, done)]
+        if not wanted:
+            told("there is no runner")
+        if refused:
+            raise SystemExit(int(Exit.ERROR))
+
+    return command
+
+
+def _everyone(queue: JobQueue, verb: str) -> list[int]:
+    seen = workers_of(queue.store, SystemClock().now())
+    return [one.id for one in seen.runners if verb != "stop" or one.can_stop]
+
+
+def _wished(queue: JobQueue, runner: int, verb: str, done: str) -> bool:
+    """Wish something of one runner, and say so; return False where that is refused."""
+    try:
+        change = carry_out(queue, f"{verb}-worker", (), {"runner": runner}, who=_who())
+    except InputError as error:
+        told(str(error))
+        return False
+    print_line(f"runner {runner} {done if change.count else 'is as it was'}")
+    return True
+
+
+def _who() -> str:
+    return f"cli:{owner_name(os.getuid())}@{socket.gethostname()}"
+
+
+quiet = _wish_command(
+    "quiet",
+    "Have runners claim nothing more; what runs goes on.",
+    "Have runners claim nothing more, until they are woken. What runs goes on.\n\n"
+    "A runner reads it with its next beat, 15 seconds later at most. A daemon's worker that is"
+    " started in the place of a quiet one is quiet, too.",
+    "is to be quiet",
+)
+wake = _wish_command(
+    "wake",
+    "Let quiet runners claim again.",
+    "Let runners claim again that were told to be quiet.",
+    "is to work",
+)
+stop = _wish_command(
+    "stop",
+    "Have runners end after what runs.",
+    "Have runners claim nothing more, and end when what runs has ended, as on TERM.\n\n"
+    "A worker of `wpbridge work` ends its whole daemon. Whether that is started again is up to its"
+    " service manager. It cannot be taken back.",
+    "is to stop",
+)
