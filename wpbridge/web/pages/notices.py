@@ -20,9 +20,9 @@ NOTICES: Final[Mapping[str, str]] = {
     "enqueue": N_("Enqueued: action {n}"),
     "edit-schedule": N_("The schedule was changed"),
     "bulk": N_("The change of many has begun"),
-    "quiet": N_("The worker will take nothing more"),
-    "wake": N_("The worker takes work again"),
-    "stop": N_("The worker will stop"),
+    "quiet-worker": N_("The worker will take nothing more"),
+    "wake-worker": N_("The worker takes work again"),
+    "stop-worker": N_("The worker will stop"),
     "replay": N_("The callback will be sent again"),
     "doctor-fix": N_("Mended: {n}"),
 }

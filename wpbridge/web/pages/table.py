@@ -8,7 +8,7 @@ from typing import Final
 
 from wpbridge.dataclass import dataclass
 from wpbridge.site.rules import Role
-from wpbridge.web.pages import action, actions, overview
+from wpbridge.web.pages import action, actions, overview, workers
 from wpbridge.web.pages.texts import N_
 from wpbridge.web.pages.visit import Answer
 
@@ -54,6 +54,7 @@ PAGES: Final[tuple[Page, ...]] = (
         answer=action.show,
         is_listed=False,
     ),
+    Page(path="/workers", name="workers", title=N_("Workers"), answer=workers.show, key="w"),
 )
 DEEDS: Final[tuple[Deed, ...]] = ()
 NAVIGATION: Final = tuple(page for page in PAGES if page.is_listed)
