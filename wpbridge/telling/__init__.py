@@ -7,6 +7,7 @@ DOOR: Final = (
     "counting",
     "exposition",
     "fingerprint",
+    "fingerprints",
     "formats",
     "lines",
     "log",

@@ -8,7 +8,7 @@ and messages that differ in them count as different failures.
 import re
 from typing import Final
 
-_READ_CHARS: Final = 2000
+READ_CHARS: Final = 2000
 _MOST_CHARS: Final = 200
 
 _PREFIX: Final = re.compile(r"\A(?:action failed(?: via [^:]{1,80})?: )+")
@@ -91,7 +91,7 @@ def fingerprint(message: str) -> str:
     or code, and those of cURL, errno and SQLSTATE. Only the first 2,000 characters count. No text
     raises an error, and the fingerprint of a fingerprint is the same text.
     """
-    text = message[:_READ_CHARS]
+    text = message[:READ_CHARS]
     # Cutting and masking can uncover more to mask. Each round leaves less unmasked text, so the
     # loop ends.
     while (masked := _masked(text)) != text:
