@@ -8,6 +8,9 @@ from typing import Final
 
 DOOR: Final = (
     "detail",
+    "failure_entries",
+    "failure_index",
+    "failures",
     "hooks",
     "ids",
     "jobs",
@@ -15,6 +18,7 @@ DOOR: Final = (
     "measures",
     "overview",
     "past",
+    "retry_hints",
     "schedule_words",
     "shown_text",
     "sites",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wpbridge.store.reading.due import Due
     from wpbridge.store.reading.due_pairs import DuePairs
     from wpbridge.store.reading.failed import Failed
+    from wpbridge.store.reading.failure_rows import FailureRows
     from wpbridge.store.reading.gauges import Gauges
     from wpbridge.store.reading.known_names import Known
     from wpbridge.store.reading.network_sites import NetworkSites
@@ -89,6 +90,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "known": ("reading.known_names", "Known", ("tables",)),
     "failed": ("reading.failed", "Failed", ("tables", "conditions", "reading", "edits")),
+    "failure_rows": ("reading.failure_rows", "FailureRows", ("tables",)),
     "gauges": ("reading.gauges", "Gauges", ("tables", "due")),
     "newest": ("reading.newest", "Newest", ("tables", "groups")),
     "summed": ("reading.summed_stats", "SummedStats", ("tables", "groups")),
@@ -162,6 +164,7 @@ class OpenStore:
         bulk: Bulk
         known: Known
         failed: Failed
+        failure_rows: FailureRows
         gauges: Gauges
         newest: Newest
         summed: SummedStats

@@ -8,6 +8,7 @@ DOOR: Final = (
     "due",
     "due_pairs",
     "failed",
+    "failure_rows",
     "gauges",
     "known_names",
     "live_claims",

@@ -15,7 +15,7 @@ from wpbridge.store.reading.reading import IDS_A_STATEMENT, Reading
 from wpbridge.store.records import FailedRun, LogEntry, Query, Record
 from wpbridge.store.structure.tables import Tables
 
-_ASIDE: Final = (
+ASIDE: Final = (
     "action created",
     "action started",
     "action output via wpbridge",
@@ -114,7 +114,7 @@ class Failed:
         return {
             entry.action_id: entry
             for entry in self._reading.logs([record.id for record in records])
-            if not entry.message.startswith(_ASIDE)
+            if not entry.message.startswith(ASIDE)
         }
 
     def _outlived(self, records: Iterable[Record]) -> set[ActionId]:
