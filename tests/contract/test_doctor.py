@@ -469,7 +469,8 @@ def test_own_tables_of_an_earlier_release_are_brought_forward(
         assert repair.done.endswith(
             "made wp_wpbridge_held, wp_wpbridge_secrets, wp_wpbridge_results, wp_wpbridge_jobs,"
             " wp_wpbridge_api_keys, wp_wpbridge_stats, wp_wpbridge_audit, wp_wpbridge_traces,"
-            " wp_wpbridge_alerts, wp_wpbridge_site and"
+            " wp_wpbridge_alerts, wp_wpbridge_users, wp_wpbridge_sessions, wp_wpbridge_nonces,"
+            " wp_wpbridge_site and"
             f" brought wpbridge's own tables forward to version {VERSION}"
         )
         assert bool(found(site, "own-tables")) is dry_run

@@ -213,6 +213,9 @@ def test_uninstall_removes_our_tables_only(folder: Path) -> None:
         "audit",
         "traces",
         "alerts",
+        "users",
+        "sessions",
+        "nonces",
         "site",
     )
     names = [f"wp_wpbridge_{name}" for name in own]
