@@ -418,13 +418,42 @@ def test_few_passwords_are_compared_at_once(
         return found
 
     monkeypatch.setattr(user_hashes, "fits", counted)
-    with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda _: sign_in(people).person.name, range(8)))
-    assert done == ["user:anna"] * 8
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: sign_in(people).person.name, range(12)))
+    assert done == ["user:anna"] * 12
     assert 1 <= max(most) <= 2
-    monkeypatch.setattr(user_hashes, "_WAIT_SECONDS", 0.0)
-    with user_hashes.turn(), user_hashes.turn(), pytest.raises(TooMany):
-        sign_in(people)
+
+
+def test_who_would_wait_behind_others_who_wait_is_refused_at_once(
+    parts: OpenStore, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(parts)
+    gate, inside = threading.Event(), threading.Semaphore(0)
+    fits = user_hashes.fits
+
+    def slow(password: str, stored: str | None) -> bool:
+        inside.release()
+        gate.wait(60)
+        return fits(password, stored)
+
+    monkeypatch.setattr(user_hashes, "fits", slow)
+    refused = threading.Event()
+
+    def come(_number: int) -> bool:
+        try:
+            sign_in(people)
+        except TooMany:
+            refused.set()
+            return False
+        return True
+
+    with ThreadPoolExecutor(5) as pool:
+        coming = [pool.submit(come, number) for number in range(5)]
+        assert inside.acquire(timeout=60)
+        assert refused.wait(60)
+        gate.set()
+        assert [one.result() for one in coming].count(False) == 1
+    assert sign_in(people).person.name == "user:anna"
 
 
 # Logins that wp-admin hands on

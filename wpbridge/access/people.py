@@ -162,7 +162,7 @@ class People:
         Args:
             header: what the companion plugin has signed.
             method: of the request, in capitals.
-            path: as this server sees it, with its escapes.
+            path: as this server looks it up.
             query: what stands after ``?``, with its escapes; empty for nothing.
             body: all of it.
 

@@ -21,8 +21,9 @@ LEAST_CHARACTERS: Final = 10
 MOST_CHARACTERS: Final = 1000
 _AT_ONCE: Final = 2
 """So many passwords are compared at once in this process."""
-_WAIT_SECONDS: Final = 10.0
-"""So long somebody waits for a turn."""
+_PLACES: Final = 4
+"""So many may compare or wait for it. Others are refused at once, since each holds a thread."""
+_RETRY_SECONDS: Final = 2.0
 _MEMORY_KIB: Final = 32 * 1024
 _TIMES: Final = 3
 _LANES: Final = 1
@@ -30,6 +31,7 @@ _MOST_MEMORY_KIB: Final = 256 * 1024
 _MOST_TIMES: Final = 16
 _MOST_LANES: Final = 16
 _turns: Final = threading.BoundedSemaphore(_AT_ONCE)
+_places: Final = threading.BoundedSemaphore(_PLACES)
 
 
 def check_new(password: str) -> None:
@@ -60,12 +62,13 @@ def turn() -> Iterator[None]:
     Raises:
         TooMany: too many others wait.
     """
-    if not _turns.acquire(timeout=_WAIT_SECONDS):
-        raise TooMany("too many people sign in at once", retry_after_seconds=_WAIT_SECONDS)
+    if not _places.acquire(blocking=False):
+        raise TooMany("too many people sign in at once", retry_after_seconds=_RETRY_SECONDS)
     try:
-        yield
+        with _turns:
+            yield
     finally:
-        _turns.release()
+        _places.release()
 
 
 def fits(password: str, stored: str | None) -> bool:
