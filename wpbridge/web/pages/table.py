@@ -7,8 +7,9 @@ Nobody gets past the role of a row. What may be asked for without one is in :mod
 from typing import Final
 
 from wpbridge.dataclass import dataclass
+from wpbridge.queue.commands import COMMANDS
 from wpbridge.site.rules import Role
-from wpbridge.web.pages import action, actions, overview, workers
+from wpbridge.web.pages import action, actions, hooks, jobs, measures, overview, sites, workers
 from wpbridge.web.pages.texts import N_
 from wpbridge.web.pages.visit import Answer
 
@@ -55,6 +56,14 @@ PAGES: Final[tuple[Page, ...]] = (
         is_listed=False,
     ),
     Page(path="/workers", name="workers", title=N_("Workers"), answer=workers.show, key="w"),
+    Page(path="/hooks", name="hooks", title=N_("Hooks and groups"), answer=hooks.show, key="h"),
+    Page(path="/measures", name="measures", title=N_("Metrics"), answer=measures.show, key="m"),
+    Page(path="/jobs", name="jobs", title=N_("Jobs and callbacks"), answer=jobs.show, key="j"),
+    Page(path="/sites", name="sites", title=N_("Sites"), answer=sites.show, key="n"),
 )
-DEEDS: Final[tuple[Deed, ...]] = ()
+DEEDS: Final[tuple[Deed, ...]] = (
+    Deed(path="/hooks/pause", name="hooks", answer=hooks.pause, role=COMMANDS["pause"].role),
+    Deed(path="/hooks/resume", name="hooks", answer=hooks.resume, role=COMMANDS["resume"].role),
+    Deed(path="/jobs/replay", name="jobs", answer=jobs.replay, role=COMMANDS["requeue"].role),
+)
 NAVIGATION: Final = tuple(page for page in PAGES if page.is_listed)

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from wpbridge.access.people import People
 from wpbridge.access.person import Person
 from wpbridge.clock import SystemClock
+from wpbridge.dashboard.sites import Sites
 from wpbridge.dataclass import dataclass
 from wpbridge.doctor.explain import Explanation
 from wpbridge.queue.jobs import JobQueue
@@ -44,6 +45,8 @@ class PageParts:
     """Explains an action, asking this queue."""
     cookie: str
     """The name of the session's cookie."""
+    sites: Sites = field(default_factory=Sites)
+    """What is known of a network's sites."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -124,7 +127,9 @@ class Visit:
             for one in (value if isinstance(value, list | tuple) else [value])
             if one not in (None, "")
         ]
-        told = f"?{urlencode([(name, str(one)) for name, one in pairs])}" if pairs else ""
+        # What is no UTF-8 in a row goes as its bytes, and half a character as a question mark.
+        given = [(name, _sendable(str(one))) for name, one in pairs]
+        told = f"?{urlencode(given)}" if pairs else ""
         return f"{self.base}/{path.lstrip('/')}{told}"
 
     async def ask(self, question: Callable[[JobQueue], T]) -> T:
@@ -154,6 +159,13 @@ class Visit:
         """Go to a page, which says what was done; ``what`` is a verb that ``notices`` knows."""
         mark = "&" if "?" in to else "?"
         return self.go_to(f"{to}{mark}{urlencode({'done': what, 'n': count})}")
+
+
+def _sendable(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 Answer: TypeAlias = Callable[[Visit], Awaitable[Response]]
