@@ -18,6 +18,7 @@ DOOR: Final = (
     "measures",
     "overview",
     "past",
+    "recurring",
     "retry_hints",
     "schedule_words",
     "shown_text",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wpbridge.store.queueing.edits import Edits
     from wpbridge.store.queueing.jobs import Jobs
     from wpbridge.store.queueing.pauses import Pauses
+    from wpbridge.store.reading.chain_rows import ChainRows
     from wpbridge.store.reading.conditions import Conditions
     from wpbridge.store.reading.counting import Counting
     from wpbridge.store.reading.due import Due
@@ -90,6 +91,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     ),
     "known": ("reading.known_names", "Known", ("tables",)),
     "failed": ("reading.failed", "Failed", ("tables", "conditions", "reading", "edits")),
+    "chain_rows": ("reading.chain_rows", "ChainRows", ("tables",)),
     "failure_rows": ("reading.failure_rows", "FailureRows", ("tables",)),
     "gauges": ("reading.gauges", "Gauges", ("tables", "due")),
     "newest": ("reading.newest", "Newest", ("tables", "groups")),
@@ -164,6 +166,7 @@ class OpenStore:
         bulk: Bulk
         known: Known
         failed: Failed
+        chain_rows: ChainRows
         failure_rows: FailureRows
         gauges: Gauges
         newest: Newest

@@ -3,6 +3,7 @@
 from typing import Final
 
 DOOR: Final = (
+    "chain_rows",
     "conditions",
     "counting",
     "due",
