@@ -55,6 +55,7 @@ def make_site(
     zone: str = "Europe/Berlin",
     plugin: Path | None = None,
     callbacks: Path | None = None,
+    own_admin: bool = False,
 ) -> Path:
     """Install WordPress into a folder and a new database; returns the folder.
 
@@ -65,6 +66,7 @@ def make_site(
         zone: the site's time zone.
         plugin: the Action Scheduler to activate; None for none, its tables are then made by us.
         callbacks: a PHP file to load as a must-use plugin.
+        own_admin: its wp-admin answers browsers. A link to Debian's loads Debian's site.
     """
     content = folder / "wp-content"
     for name in ("plugins", "mu-plugins", "themes", "uploads"):
@@ -73,7 +75,10 @@ def make_site(
         if file.name != "wp-config.php":
             shutil.copy(file.resolve(), folder / file.name)
     for name in ("wp-includes", "wp-admin"):
-        (folder / name).symlink_to((FILES / name).resolve())
+        if name == "wp-admin" and own_admin:
+            shutil.copytree((FILES / name).resolve(), folder / name)
+        else:
+            (folder / name).symlink_to((FILES / name).resolve())
     (folder / "wp-config.php").write_text(_config(server, database), "utf-8")
     _execute(server, f"CREATE DATABASE {database} COLLATE utf8mb4_unicode_520_ci")
     active = ""
@@ -98,10 +103,10 @@ def run_php(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-def in_wordpress(folder: Path, code: str) -> str:
+def in_wordpress(folder: Path, code: str, host: str = "site.test") -> str:
     """Run PHP code inside a site; its output."""
     return run_php(
-        f"$_SERVER['HTTP_HOST'] = 'site.test'; require $argv[1] . '/wp-load.php'; {code}",
+        f"$_SERVER['HTTP_HOST'] = '{host}'; require $argv[1] . '/wp-load.php'; {code}",
         str(folder),
     )
 

@@ -688,6 +688,24 @@ def test_no_companion(examined: Examine, tmp_path: Path) -> None:
     assert found(site, "companion") == []
 
 
+def test_a_dashboard_that_the_companion_does_not_show_or_cannot_reach(
+    examined: Examine, tmp_path: Path
+) -> None:
+    site = examined()
+    site.site = replace(site.site, mu_plugins=tmp_path)
+    companion.install(tmp_path, "wp_", companion.owned(site.settings, site.handlers))
+    site.settings = replace(site.settings, web_on_site=True)
+    finding = one(site, "companion")
+    assert (finding.level, finding.fix) == ("note", "wpbridge wp install-plugin")
+    assert "it does not show the dashboard at /wpbridge/" in finding.cause
+    companion.install(tmp_path, "wp_", companion.owned(site.settings, site.handlers))
+    assert found(site, "companion") == []
+    site.settings = replace(site.settings, web_listen="10.0.0.5:8787")
+    _, blocked = found(site, "companion")
+    assert (blocked.level, blocked.fix) == ("warning", "")
+    assert blocked.cause.startswith("[web] on_site needs a `wpbridge serve` that PHP reaches")
+
+
 def announce(store: RunnerStore, address: str, host: str = "") -> None:
     store.unregister()
     store.register(

@@ -33,6 +33,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.codec.signing import USES
 from wpbridge.plugin import companion
 from wpbridge.plugin.companion import Companion, Ownership, Rule
+from wpbridge.plugin.entrance import Entrance
 from wpbridge.plugin.own_hooks import OwnHooks
 from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
@@ -354,6 +355,33 @@ def test_site_health_warns_of_overdue_actions_and_no_runner(site: Site) -> None:
     assert "1 of its actions have been due" in told["description"]
     pause(site, "hook", "mine")
     assert site.php(HEALTH)["status"] == "good"
+
+
+LINKS = f"""
+$tools = 'http://lab.test/wp-admin/tools.php?page=wpbridge';
+wp_set_current_user(USER);
+{HEALTH}
+preg_match_all('~<a href="([^"]+)">([^<]+)</a>~', $told['actions'], $found);
+$told = array_map(null, array_map('html_entity_decode', $found[1]), $found[2]);
+"""
+
+
+def test_site_health_links_to_the_action_that_waits_for_longest(site: Site) -> None:
+    create_tables(way_of(site.store), everything=False)
+    site.install(Ownership(hooks=("mine",), dashboard=Entrance(url="https://queue.example")))
+    tools = "http://lab.test/wp-admin/tools.php?page=wpbridge"
+    assert site.php(LINKS.replace("USER", "1")) == [[tools, "Open the dashboard of wpbridge"]]
+    site.add("theirs", due_in=-9000)
+    later, oldest = (site.add("mine", due_in=due)[0] for due in (-3600, -7200))
+    assert later < oldest
+    links = [
+        [f"{tools}&to=%2Factions%2F{oldest}", f"See why action {oldest} waits"],
+        [f"{tools}&to=%2Factions%3Fstatus%3Dpending", "See all actions that wait"],
+    ]
+    assert site.php(LINKS.replace("USER", "1")) == links
+    assert site.php(LINKS.replace("USER", "0")) == [], "they lead whom the dashboard lets in"
+    site.install(Ownership(hooks=("mine",)))
+    assert site.php(LINKS.replace("USER", "1")) == []
 
 
 NOTICE = r"""

@@ -12,7 +12,7 @@ from wpbridge.cli.options import handlers_option, one_line_errors, settings_of, 
 from wpbridge.cli.output import told
 from wpbridge.cli.terminal import print_line
 from wpbridge.errors import ConfigError
-from wpbridge.plugin import companion, own_hooks
+from wpbridge.plugin import companion, entrance, own_hooks
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import connect_site
@@ -55,6 +55,8 @@ def install_plugin(
         change = companion.remove(folder, prefix, dry_run=dry_run)
         what = f"the companion plugin of {prefix}"
     else:
+        if blocked := entrance.blocked(settings):
+            raise ConfigError(blocked)
         ownership = companion.owned(settings, app.handlers_of(settings))
         _refuse_loss(settings, folder, prefix, ownership, may_lose=yes or dry_run)
         change = companion.install(folder, prefix, ownership, dry_run=dry_run)
@@ -102,7 +104,8 @@ def _prefix(site: Site) -> str:
 
 
 def _in_words(prefix: str, ownership: companion.Ownership) -> str:
+    shown = "; the dashboard is at /wpbridge/ of the site" if ownership.dashboard.on_site else ""
     if ownership.owns_site:
-        return f"on {prefix} wpbridge owns the site, PHP's runners are off"
+        return f"on {prefix} wpbridge owns the site, PHP's runners are off{shown}"
     counts = f"{len(ownership.hooks)} hook(s) with a handler and {len(ownership.rules)} route(s)"
-    return f"on {prefix} PHP's runners are told of {counts}"
+    return f"on {prefix} PHP's runners are told of {counts}{shown}"

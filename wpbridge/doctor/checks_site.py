@@ -12,7 +12,7 @@ from wpbridge.doctor.findings import Finding, note, ok, problem, some, warning
 from wpbridge.doctor.php_clock import skew_seconds
 from wpbridge.errors import WpbridgeError
 from wpbridge.executors.php.probe import notes, refusal
-from wpbridge.plugin import companion
+from wpbridge.plugin import companion, entrance
 from wpbridge.site.zone import Zone
 
 LOCK_SECONDS: Final = 3_600
@@ -156,8 +156,11 @@ def companion_plugin(examined: ExaminedSite) -> list[Finding]:
         found, examined.store.names.prefix, wanted, command=command, left_out=examined.left_out
     )
     say = warning if examined.settings.owns_site else note
-    effect = "PHP's runners and wpbridge get into each other's way"
-    return [say(one, effect, fix=command) for one in told] or [ok("the companion plugin is there")]
+    effect = "PHP's runners, or people in wp-admin, do other than the settings say"
+    findings = [say(one, effect, fix=command) for one in told]
+    if blocked := entrance.blocked(examined.settings):
+        findings.append(warning(blocked, "nobody sees the dashboard on the site's own address"))
+    return findings or [ok("the companion plugin is there")]
 
 
 def php(examined: ExaminedSite) -> list[Finding]:

@@ -1,7 +1,7 @@
 <?php
 /**
  * Plugin Name: wpbridge companion
- * Description: Keeps Action Scheduler's own PHP runners off the actions that wpbridge runs. Says so under Tools > Scheduled Actions and in Site Health.
+ * Description: Keeps Action Scheduler's own PHP runners off the actions that wpbridge runs. Says so under Tools > Scheduled Actions and in Site Health, and opens the dashboard of wpbridge.
  *
  * Written by "wpbridge wp install-plugin", which also renews it; "--remove" takes it away. Changes made here are lost.
  * wpbridge-companion-file
@@ -243,6 +243,19 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 				'hooks'     => array(),
 				'upkeep'    => array(),
 				'traces'    => false,
+				'dashboard' => array(),
+			);
+		}
+
+		/** How people of the current site come into the dashboard. */
+		public static function dashboard() {
+			$site = self::site();
+			return ( is_array( $site['dashboard'] ) ? $site['dashboard'] : array() ) + array(
+				'url'       => null,
+				'on_site'   => false,
+				'server'    => '',
+				'base_path' => '',
+				'people'    => array(),
 			);
 		}
 
@@ -318,17 +331,25 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 
 		/** Counts the overdue rows of wpbridge that are not paused, among those that have been due for longest. */
 		private static function overdue() {
+			$rows = self::rows( 'SELECT COUNT(*) AS late' . self::from_overdue() );
+			return $rows ? (int) $rows[0]['late'] : 0;
+		}
+
+		/** The id of the row that has been overdue for longest; 0 if there is none. */
+		private static function oldest_overdue() {
+			$rows = self::rows( 'SELECT action_id' . self::from_overdue() . ' ORDER BY scheduled_date_gmt, action_id LIMIT 1' );
+			return $rows ? (int) $rows[0]['action_id'] : 0;
+		}
+
+		private static function from_overdue() {
 			$site  = self::site();
 			$owned = $site['owns_site'] ? self::ALL : self::any( array( self::OWN_HOOKS, self::owned() ) );
-			$rows = self::rows(
-				'SELECT COUNT(*) AS late FROM ( ' . self::due( self::OVERDUE_SECONDS ) . " ) due WHERE ( $owned ) AND NOT ( " . self::paused() . ' )'
-			);
-			return $rows ? (int) $rows[0]['late'] : 0;
+			return ' FROM ( ' . self::due( self::OVERDUE_SECONDS ) . " ) due WHERE ( $owned ) AND NOT ( " . self::paused() . ' )';
 		}
 
 		private static function due( $seconds ) {
 			$then = gmdate( 'Y-m-d H:i:s', time() - $seconds );
-			return 'SELECT hook, group_id FROM ' . self::table( 'actionscheduler_actions' )
+			return 'SELECT action_id, hook, group_id, scheduled_date_gmt FROM ' . self::table( 'actionscheduler_actions' )
 				. " WHERE claim_id = 0 AND status = 'pending' AND scheduled_date_gmt <= '$then' ORDER BY scheduled_date_gmt LIMIT " . self::WINDOW;
 		}
 
@@ -364,7 +385,8 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			// phpcs:ignore WordPress.Security.NonceVerification.Recommended -- the value is only compared.
 			$is_tab = isset( $_GET['tab'] ) && 'action-scheduler' === $_GET['tab'] && '_wc-status' === substr( $id, -10 );
 			if ( ( 'tools_page_action-scheduler' === $id || $is_tab ) && current_user_can( 'manage_options' ) ) {
-				echo '<div class="notice notice-info"><p>', implode( '<br>', array_map( 'esc_html', self::facts() ) ), '</p></div>';
+				$links = Wpbridge_Dashboard::links( array( '/' => 'Open the dashboard of wpbridge' ) );
+				echo '<div class="notice notice-info"><p>', implode( '<br>', array_map( 'esc_html', self::facts() ) ), '</p>', $links, '</div>';
 			}
 		}
 
@@ -383,6 +405,14 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 			$is_gone = ! is_int( $silence ) || $silence > self::SILENT_SECONDS;
 			$late    = $is_gone ? self::overdue() : 0;
 			$advice  = 'Start wpbridge, or take this plugin away with "wpbridge wp install-plugin --remove", so that PHP runs them again.';
+			$pages   = array( '/' => 'Open the dashboard of wpbridge' );
+			if ( $late ) {
+				$oldest = self::oldest_overdue();
+				$pages  = array(
+					"/actions/$oldest"        => "See why action $oldest waits",
+					'/actions?status=pending' => 'See all actions that wait',
+				);
+			}
 			return array(
 				'label'       => $late ? 'Actions wait for wpbridge, and no runner of it is there' : 'wpbridge and Action Scheduler share the queue',
 				'status'      => $late ? 'recommended' : 'good',
@@ -391,7 +421,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 					'color' => 'blue',
 				),
 				'description' => '<p>' . implode( '</p><p>', array_map( 'esc_html', self::facts() ) ) . '</p>',
-				'actions'     => $late ? '<p>' . esc_html( $advice ) . '</p>' : '',
+				'actions'     => ( $late ? '<p>' . esc_html( $advice ) . '</p>' : '' ) . Wpbridge_Dashboard::links( $pages ),
 				'test'        => 'wpbridge',
 			);
 		}
@@ -421,7 +451,7 @@ if ( ! class_exists( 'Wpbridge_Companion', false ) ) {
 		}
 
 		/** Sentences, each under the word for what it is about. They are not escaped. */
-		private static function facts() {
+		public static function facts() {
 			$facts = array(
 				'Owns'   => self::owns_in_words(),
 				'Runner' => self::silence_in_words(),

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from wpbridge import __version__
 from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.plugin import entrance
 from wpbridge.plugin.companion_file import (
     FILE_NAME,
     LINE,
@@ -76,6 +77,7 @@ def owned(settings: Settings, handlers: Iterable[str]) -> Ownership:
         upkeep=() if settings.owns_site else tuple(sorted(UPKEEP_HOOKS)),
         owns_site=settings.owns_site,
         traces=settings.telemetry_traces,
+        dashboard=entrance.entrance_of(settings),
     )
 
 
@@ -119,6 +121,11 @@ def explain(
             "keeps no traces of what PHP adds" if wanted.traces else "keeps traces, which are off"
         )
         sentences.append(f"the companion plugin {keeps}; {renew}")
+    if otherwise := list(entrance.differences(there.dashboard, wanted.dashboard)):
+        sentences.append(
+            "the companion plugin leads to the dashboard otherwise than the settings say:"
+            f" {'; '.join(otherwise)}; {renew}"
+        )
     if found.version != __version__:
         sentences.append(
             f"the companion plugin is of wpbridge {found.version}: this is {__version__}; {renew}"

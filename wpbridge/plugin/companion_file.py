@@ -1,9 +1,9 @@
 """Reads and writes the companion plugin: one must-use file for all sites of a WordPress.
 
 The file is a template with one line of configuration in it, as JSON, for each site of the network.
-The template is ``companion.php``, with ``wakes.php``, ``results.php``, ``tickets.php`` and
-``traces.php`` behind it. Everything that was written can be read back. A file that is not ours is
-never changed.
+The template is ``companion.php``, with ``wakes.php``, ``results.php``, ``tickets.php``,
+``traces.php``, ``dashboard.php`` and ``on_site.php`` behind it. Everything that was written can be
+read back. A file that is not ours is never changed.
 """
 
 import json
@@ -15,6 +15,8 @@ from typing import Any, Final, Literal
 from wpbridge import __version__
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SiteError
+from wpbridge.plugin import entrance
+from wpbridge.plugin.entrance import Entrance
 from wpbridge.plugin.json_line import JsonLine
 from wpbridge.plugin.placing import remove_file, source_of, write_file
 
@@ -24,7 +26,10 @@ LINE: Final = JsonLine(
     template_name="companion.php",
     constant="WPBRIDGE_COMPANION",
     mark=b"wpbridge-companion-file",
-    more=("wakes.php", "results.php", "tickets.php", "traces.php"),
+    more=(
+        *("wakes.php", "results.php", "tickets.php", "traces.php"),
+        *("dashboard.php", "on_site.php"),
+    ),
 )
 
 
@@ -48,7 +53,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ownership:
-    """What PHP's runners leave to wpbridge on one site."""
+    """What PHP's runners leave to wpbridge on one site, and what else PHP does for it there."""
 
     rules: tuple[Rule, ...] = ()
     """The first rule that matches decides."""
@@ -60,6 +65,8 @@ class Ownership:
     """Whether wpbridge owns everything. The plugin's runners are switched off then."""
     traces: bool = False
     """Whether PHP keeps which span has led to an action that it stores."""
+    dashboard: Entrance = field(default_factory=Entrance)
+    """How people come from WordPress into the dashboard."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,7 @@ def _as_json(site: Ownership) -> dict[str, Any]:
         "hooks": list(site.hooks),
         "upkeep": list(site.upkeep),
         "traces": site.traces,
+        "dashboard": entrance.as_json(site.dashboard),
     }
 
 
@@ -124,6 +132,7 @@ def _ownership(values: Mapping[str, Any]) -> Ownership:
         upkeep=tuple(map(str, values["upkeep"])),
         owns_site=bool(values["owns_site"]),
         traces=values.get("traces") is True,
+        dashboard=entrance.parsed(told) if (told := values.get("dashboard")) else entrance.NOBODY,
     )
 
 

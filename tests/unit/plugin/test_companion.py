@@ -298,6 +298,24 @@ def test_the_command_installs_what_the_settings_own_and_removes_it(wordpress: Pa
     assert run(*arguments, "--remove") == (0, f"nothing to do: {file}\n")
 
 
+def test_the_command_tells_php_where_the_dashboard_is(
+    wordpress: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("--path", str(wordpress))
+    monkeypatch.setenv("WPBRIDGE_WEB_ON_SITE", "true")
+    monkeypatch.setenv("WPBRIDGE_WEB_LISTEN", "10.0.0.5:8787")
+    code, told = run(*arguments)
+    assert (code, "PHP reaches on this host, and [web] listen is 10.0.0.5" in told) == (78, True)
+    assert not (wordpress / "wp-content" / "mu-plugins").exists()
+    monkeypatch.setenv("WPBRIDGE_WEB_LISTEN", "unix:/run/s.sock")
+    assert run(*arguments)[1].endswith("; the dashboard is at /wpbridge/ of the site\n")
+    found = companion.read(wordpress / "wp-content" / "mu-plugins")
+    assert found is not None
+    assert found.sites["shop_"].dashboard.server == "unix:///run/s.sock"
+    monkeypatch.setenv("WPBRIDGE_WEB_LISTEN", "10.0.0.5:8787")
+    assert run(*arguments, "--remove")[0] == 0, "what cannot be shown can be taken away"
+
+
 @pytest.mark.parametrize("place", ["elsewhere", "/tmp/never/elsewhere"])  # noqa: S108 - only named
 def test_the_must_use_folder_is_where_the_configuration_says(wordpress: Path, place: str) -> None:
     config = wordpress / "wp-config.php"
