@@ -19,11 +19,14 @@ import jwt
 import pytest
 import requests
 
+from factories import insert, make_new
+from served import served
 from servers import MariaDB
 from stores import open_store
 from upstream import Answer, Upstream, upstream
 from visited import Visited, visited
 from wpbridge.access.people import Forwarded, NotKnown, People, Person
+from wpbridge.clock import SystemClock
 from wpbridge.codec.signing import Use
 from wpbridge.plugin import companion
 from wpbridge.plugin.companion import Ownership
@@ -653,6 +656,56 @@ def test_each_row_of_the_plugins_page_leads_to_its_action(
     page = browser("admin").get(url, timeout=60).text
     assert f"Action {action} in wpbridge" not in page
     assert "Open the dashboard" not in page
+
+
+# With the gateway itself behind it.
+
+
+@pytest.mark.parametrize("base_path", ["", "/queue"])
+def test_somebody_opens_the_dashboard_from_wp_admin_by_one_click(
+    site: Visited, serve: Upstream, browser: Browser, tmp_path: Path, base_path: str
+) -> None:
+    site.install(shown(serve))
+    csrf = csrf_of(site, serve, browser("shop"))
+    now = SystemClock().now()
+    [action] = insert(site.store, make_new("late_<b>", due_in=-60, now=now), now=now)
+    text = f'[web]\nbase_path = "{base_path}"\non_site = true\n'
+    (tmp_path / "wpbridge.toml").write_text(text)
+    with served(tmp_path, site.dsn, "--listen", "127.0.0.1:0") as gateway:
+        url = gateway.url.removesuffix(base_path)
+        server = url.replace("http://", "tcp://")
+        site.install(Entrance(on_site=True, server=server, base_path=base_path))
+        shop = browser("shop")
+        page = shop.get(f"{site.url}/wp-admin/tools.php?page=wpbridge", timeout=60)
+        assert (page.url, page.status_code) == (f"{site.url}/wpbridge/", 200), page.text
+        policy = page.headers["Content-Security-Policy"]
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert page.headers["Cache-Control"] == "private, no-store"
+        assert not {"Set-Cookie", "Server"} & page.headers.keys()
+        links = set(re.findall(r'(?:href|src|action)="([^"#]+)"', page.text))
+        assert links
+        assert all(link.startswith("/wpbridge/") for link in links if link.startswith("/")), links
+        [style] = [link for link in links if ".css" in link]
+        asked = shop.get(f"http://{site.host}{style}", timeout=60)
+        direct = requests.get(f"{url}{base_path}{style.removeprefix('/wpbridge')}", timeout=60)
+        assert (asked.status_code, asked.content) == (200, direct.content)
+        of_action = shop.get(f"{site.url}/wpbridge/actions/{action}", timeout=60)
+        assert of_action.status_code == 200
+        assert "late_&lt;b&gt;" in of_action.text
+        # When: a change is sent, with the nonce and without it
+        for form, words in (({"csrf": csrf}, "sign out of WordPress"), ({}, "did not come from")):
+            refused = shop.post(f"{site.url}/wpbridge/sign-out", data=form, timeout=60)
+            assert refused.status_code == 403
+            assert words in refused.text
+        # When: it is opened at an address of its own
+        site.install(Entrance(url=f"{url}{base_path}"))
+        link = entered(shop, site, f"&to=/actions/{action}").headers["Location"]
+        person = nobody()
+        came = person.get(link, timeout=60)
+        assert (came.status_code, f"{base_path}/actions/{action}" in came.text) == (200, True)
+        assert "late_&lt;b&gt;" in person.get(f"{url}{base_path}/actions/{action}", timeout=60).text
+        assert nobody().get(link, timeout=60).status_code == 403, "the link counts once"
 
 
 # A network: each of its sites has its own queue, and its own dashboard.

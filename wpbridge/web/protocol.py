@@ -36,6 +36,9 @@ class StrictProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        base_path: str = getattr(getattr(self.config.app, "state", None), "base_path", "")
+        self._base = base_path.encode()
+        """What stands before each path. With a slash alone behind it, it is the overview's."""
         self._head_bytes = 0
         self._unended_bytes = 0
         """What has come since the last head that was whole, and the chunk in which that ended."""
@@ -95,7 +98,10 @@ class StrictProtocol(HttpToolsProtocol):
         """
         self._head_is_here()
         names = [name for name, _ in self.headers]
-        if self.parser.get_http_version() not in {"1.0", "1.1"} or not _TARGET.fullmatch(self.url):
+        target = self.url.removeprefix(self._base)
+        if not _TARGET.fullmatch(target if target.startswith(b"/") else self.url):
+            raise ValueError
+        if self.parser.get_http_version() not in {"1.0", "1.1"}:
             raise ValueError
         if names.count(b"host") > 1 or names.count(b"content-length") > 1:
             raise ValueError
