@@ -74,3 +74,13 @@ def test_it_is_exported_and_set_aside_by_who_cannot_hold_it(site: Site) -> None:
     assert kept["why"] == "args_columns is no base64 of UTF-8"
     line = json.loads(kept["text"])
     assert base64.b64decode(line["args_raw"]) == b'["\xff"]'
+
+
+@pytest.mark.timeout(60)
+def test_a_hook_that_is_no_text_is_counted(site: Site) -> None:
+    """Names were stepped through, and the step after such a hook led to it again, for ever."""
+    table = "wp_actionscheduler_actions"
+    change(site.store, f"UPDATE {table} SET hook = 'A' WHERE hook = 'good'")
+    change(site.store, f"UPDATE {table} SET hook = CAST(x'ff626164' AS TEXT) WHERE hook = 'bad'")
+    told = json.loads(site.ok("stats", "--by", "hook", "--format", "json"))
+    assert sorted(one["pending"] for one in told) == [1, 2]

@@ -84,11 +84,12 @@ class Inventory:
             name = connection.execute(self._next, {"last": last}).scalar()
             if name is None:
                 return list(found)
-            if name in found:
-                # In this collation none of our least characters continues a text, so we are back
+            if not isinstance(name, str) or name in found:
+                # Bytes that are no text cannot be named to go on from there; SQLite has such. And
+                # in some collations none of our least characters continues a text, so we are back
                 # here.
                 return None
-            last = str(name)
+            last = name
             found[last] = None
         return None
 
