@@ -100,7 +100,9 @@ class Seeder:
     def log(self, action: int, message: Any, *, at: float = 0.0) -> None:
         """Add a line to an action's log, so many seconds from now."""
         told = date_text(self.now + timedelta(seconds=at))
-        self.row(LOGS.name, action_id=action, message=message, log_date_gmt=told, log_date_local=told)
+        self.row(
+            LOGS.name, action_id=action, message=message, log_date_gmt=told, log_date_local=told
+        )
 
 
 def _folder(table: Table) -> str:

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from databases import empty_queue
 from seeding import Seeder, date_text
@@ -29,7 +29,7 @@ CONTROLS: Final = (
 SHAPES: Final = (
     "w" * 191,
     "ملح" * 40,
-    "𝒽😀👩‍👩‍👧‍👦" * 8,
+    "\U0001d4bd\U0001f600\U0001f469\u200d\U0001f469\u200d\U0001f467" * 8,
     "%00%2e%2e%2f/../?a=b&c=d#e;f",
     "a/b c+d%20e",
     "123",
@@ -45,7 +45,8 @@ def hostile_queue(file: Path) -> str:
     """Make it. Return its DSN."""
     dsn = empty_queue(file)
     with Seeder(file, datetime.now(UTC)) as seeder:
-        for number, harm in enumerate((*HOSTILE, *BYTES)):
+        harms: tuple[str | bytes, ...] = (*HOSTILE, *BYTES)
+        for number, harm in enumerate(harms):
             _one(seeder, number, harm)
     return dsn
 
@@ -56,7 +57,7 @@ def _one(seeder: Seeder, number: int, harm: str | bytes) -> None:
     if number % 4 == 0 and isinstance(harm, str):
         args = json.dumps([harm * (7_500 // len(harm.encode()))], ensure_ascii=False)
     status = STATUSES[number % 4]
-    told = {"attempts": number % 3, "last_attempt_gmt": date_text(seeder.now)}
+    told: dict[str, Any] = {"attempts": number % 3, "last_attempt_gmt": date_text(seeder.now)}
     every = 3600 if number % 5 == 0 else None
     first = seeder.action(
         hook, status, due=-60.0 * number, args=args, group=harm[:200], every=every, **told

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from importlib.resources import files
+from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from wpbridge.site.rules import allows
 from wpbridge.telling.visible import visible
 from wpbridge.web.pages import texts
 from wpbridge.web.pages.notices import NOTICES
-from wpbridge.web.pages.statics import HAS_HTMX
+from wpbridge.web.pages.statics import HAS_HTMX, MARK
 from wpbridge.web.pages.texts import tr, trn
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Renderer:
             "site": site,
             "base": base,
             "version": __version__,
-            "assets": ASSET_MARK,
+            "assets": MARK,
             "has_htmx": HAS_HTMX,
             "notice_texts": NOTICES,
         }
@@ -104,6 +104,8 @@ class Renderer:
         body = text.encode("utf-8", "backslashreplace")
         mark = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
         headers = {**NOT_KEPT, "ETag": mark, "Content-Language": code}
+        # The script tells by it how far the browser's clock is away from ours.
+        headers["Date"] = format_datetime(datetime.now(UTC), usegmt=True)
         if status == _OK and known == mark:
             return Response(status_code=304, headers=headers)
         return Response(body, status, headers, "text/html")
@@ -182,15 +184,3 @@ def percent_text(share: float | None) -> str:
     if share is None:
         return "-"
     return f"{share:.1%}" if 0 < share < 0.1 else f"{share:.0%}"  # noqa: PLR2004 - 10 %
-
-
-def _mark_of_assets() -> str:
-    digest = hashlib.sha256(__version__.encode())
-    for one in sorted(files("wpbridge.web.pages").joinpath("static").iterdir(), key=str):
-        if one.is_file():
-            digest.update(one.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-ASSET_MARK: Final = _mark_of_assets()
-"""Stands in the addresses of static files, so that a browser may keep each version for ever."""

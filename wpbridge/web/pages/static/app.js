@@ -1,20 +1,19 @@
-/* What the pages of the dashboard do beyond HTML. Each page works without it.
+/* What the pages of the dashboard do beyond HTML. Each page works without it. It runs in the head,
+   so that the chosen theme is there before anything is drawn.
 
-   It runs in the head, so that the chosen theme is there before anything is drawn.
+   From htmx 4.0.1 it takes htmx.swap() with the style "outerMorph", and the extension hook
+   htmx_before_morph_attr. Pages may use hx-get, hx-post, hx-target, hx-select, hx-swap (innerMorph,
+   outerMorph) and hx-trigger. hx-on and filters in brackets need eval, which the content security
+   policy forbids.
 
-   From htmx 4.0.1 it takes htmx.swap() with the swap style "outerMorph", and one extension hook,
-   htmx_before_morph_attr. Pages may use hx-get, hx-post, hx-target, hx-select, hx-swap
-   (innerMorph, outerMorph) and hx-trigger without a filter. hx-on and filters in brackets need
-   eval, which the content security policy forbids; so does htmx's own style sheet for indicators,
-   which the layout's <meta name="htmx-config"> switches off.
-
-   Attributes that pages use:
+   What pages have for it:
      data-live="2" id=…     a region that is renewed every 2 seconds from the page's own address
      data-when              of <time datetime>: the text is how long ago or ahead that is
-     data-copy="id"         of a button: copies the text of that element
+     pre.code > code        gets a button that copies it
      data-all="ids"         of a checkbox: checks all of that name in the same form or table
      data-count-of="ids"    shows how many of that name are checked
      data-open="id"         of a button: opens that <dialog>
+     data-search            of the input that / goes to
      data-key="o"           of a link: g and this letter go there
      data-theme-toggle      of a button: light or dark
      data-keys-toggle       of a checkbox: whether keys of one letter do anything */
@@ -59,9 +58,10 @@
       if (text && one.textContent !== text) one.textContent = text;
     }
   }
-  const setClock = (page) => {
-    const now = Date.parse(page.documentElement.dataset.now || "");
-    if (now) ahead = now - Date.now();
+  const setClock = (answer) => {
+    const now = Date.parse(answer.headers.get("Date") || "");
+    // The header has whole seconds.
+    if (now && Math.abs(now - Date.now()) > 2000) ahead = now - Date.now();
   };
 
   // Renewal: the page is asked for again, and its live regions are merged into this one.
@@ -99,14 +99,14 @@
         // Somebody may have begun something meanwhile: what they look at stays.
         if (isBusy()) return;
         mark = answer.headers.get("ETag") || "";
-        setClock(page);
+        setClock(answer);
         await merge(page);
       }
       failures = 0;
-      root.classList.remove("is-stale");
+      stale(false);
     } catch {
       failures = Math.min(failures + 1, 6);
-      root.classList.add("is-stale");
+      stale(failures > 1);
     } finally {
       isAsking = false;
       if (failures >= 0) later();
@@ -115,7 +115,14 @@
   function end() {
     // Signed out: nothing here becomes true again by waiting.
     failures = -1;
-    root.classList.add("is-stale", "is-ended");
+    const note = stale(true);
+    if (note) note.textContent = note.dataset.ended;
+  }
+  function stale(is) {
+    const note = document.querySelector(".stale-note");
+    if (note && note.hidden === is) note.hidden = !is;
+    document.querySelector("main")?.classList.toggle("stale", is);
+    return note;
   }
   async function merge(page) {
     const row = rows().indexOf(current());
@@ -126,7 +133,7 @@
     }
     if (row >= 0) rows()[row]?.classList.add("at");
     if (focused && document.activeElement === document.body) document.getElementById(focused)?.focus({ preventScroll: true });
-    count();
+    dress();
     tick();
   }
 
@@ -149,8 +156,16 @@
   }
 
   // Copying, also where plain HTTP leaves no clipboard to a page.
+  function dress() {
+    for (const one of all("main pre.code:not(:has(.copy))")) {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", className: "copy small", textContent: root.dataset.copyText });
+      one.append(button);
+    }
+    count();
+  }
   async function copy(button) {
-    const text = document.getElementById(button.dataset.copy)?.textContent ?? "";
+    const text = button.parentElement.querySelector("code")?.textContent ?? "";
     try {
       await navigator.clipboard.writeText(text);
     } catch {
@@ -163,16 +178,13 @@
       area.remove();
       button.focus();
     }
-    say(button.dataset.done || "");
-    const before = button.textContent;
-    if (button.dataset.done && before !== button.dataset.done) {
-      button.textContent = button.dataset.done;
-      setTimeout(() => { button.textContent = before; }, 1500);
-    }
+    button.textContent = root.dataset.copied;
+    say(root.dataset.copied);
+    setTimeout(() => { button.textContent = root.dataset.copyText; say(""); }, 1500);
   }
   function clicked(event) {
-    const at = event.target.closest?.("[data-copy], [data-open], [data-theme-toggle]");
-    if (at?.dataset.copy) copy(at);
+    const at = event.target.closest?.(".copy, [data-open], [data-theme-toggle]");
+    if (at?.matches(".copy")) copy(at);
     else if (at?.dataset.open) document.getElementById(at.dataset.open)?.showModal();
     else if (at) toggleTheme();
     for (const menu of all("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
@@ -229,9 +241,8 @@
     all("[data-keys-toggle]").forEach((one) => { one.checked = stored.get("keys") !== "off"; });
     // What a person has opened stays open when a region is renewed.
     window.htmx?.registerExtension("wpbridge", { htmx_before_morph_attr: (one, told) => !(told.attrName === "open" && one.matches("details")) });
-    setClock(document);
     showTheme();
-    count();
+    dress();
     tick();
     setInterval(tick, 1000);
     later();
