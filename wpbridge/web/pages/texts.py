@@ -35,10 +35,10 @@ def trn(one: str, many: str, count: int) -> str:
     return (_now.get() or _ENGLISH).ngettext(one, many, count)
 
 
-def speak(accept_language: str, locale: Path = LOCALE) -> str:
+def speak(accept_language: str) -> str:
     """Make pages in the first language that a browser wants and that there is; return its code."""
     wanted = _wanted(accept_language)
-    translations, code = _translations(wanted, locale)
+    translations, code = _translations(wanted, LOCALE)
     _now.set(translations)
     return code
 
@@ -60,7 +60,9 @@ def _translations(wanted: tuple[str, ...], locale: Path) -> tuple[gettext.NullTr
     for name in wanted:
         for code in (name, name.partition("_")[0]):
             if code == "en":
-                return _ENGLISH, "en"
-            if gettext.find(DOMAIN, str(locale), [code]):
-                return gettext.translation(DOMAIN, str(locale), [code]), code
-    return _ENGLISH, "en"
+                return gettext.NullTranslations(), "en"
+            # gettext.find would take a translation of de for de_AT, whose code the page then had.
+            if (locale / code / "LC_MESSAGES" / f"{DOMAIN}.mo").is_file():
+                found = gettext.translation(DOMAIN, str(locale), [code])
+                return found, code.replace("_", "-")
+    return gettext.NullTranslations(), "en"
