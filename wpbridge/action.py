@@ -35,6 +35,8 @@ OWN_HOOKS: Final = "wpbridge_"
 """How the names of wpbridge's own hooks begin. Only wpbridge's Python runs them, never PHP."""
 CALLBACK_HOOK: Final = "wpbridge_callback"
 """The own hook that tells a client that its job has ended."""
+BULK_HOOK: Final = "wpbridge_bulk"
+"""The own hook that changes everything which a filter matches."""
 OWN_GROUP: Final = "wpbridge"
 """The group of the actions that wpbridge adds for itself."""
 PLUGIN_TIMEOUT_SECONDS: Final = 300

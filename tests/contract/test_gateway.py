@@ -614,8 +614,11 @@ def test_what_waits_for_others_is_not_run_at_once(gateway: Gateway) -> None:
 
 
 def test_a_base_path_alone_leads_nowhere_else(dsn: str, store: RunnerStore) -> None:
+    headers = {"Host": "evil.example"}
     with serving(dsn, base_path="/queue") as gateway:
-        headers = {"Host": "evil.example"}
+        answer = gateway.session.get(gateway.url, headers=headers, allow_redirects=False)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/queue/")
+    with serving(dsn, base_path="/queue", web_ui=False) as gateway:
         answer = gateway.session.get(gateway.url, headers=headers, allow_redirects=False)
     assert answer.status_code == 404
 

@@ -112,7 +112,6 @@ AMBIGUOUS = {
     "an escaped letter": post(b"/queue/v1/%6aobs"),
     "two slashes before": post(b"//queue/v1/jobs"),
     "two slashes inside": post(b"/queue//v1/jobs"),
-    "a slash at the end": post(b"/queue/v1/jobs/"),
     "a zero byte": post(b"/queue/v1/jobs%00"),
     "a fragment": post(b"/queue/v1/jobs#x"),
     "a semicolon": post(b"/queue/v1/jobs;x"),
@@ -132,6 +131,8 @@ NOWHERE = {
     "more than a base path": post(b"/queuev1/jobs"),
     "the base path twice": post(b"/queue/queue/v1/jobs"),
     "capitals": post(b"/QUEUE/v1/jobs"),
+    # It means the same to everybody: another path, which only the dashboard has.
+    "a slash at the end": post(b"/queue/v1/jobs/"),
 }
 
 

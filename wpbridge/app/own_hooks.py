@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from wpbridge.action import CALLBACK_HOOK, OWN_GROUP
+from wpbridge.action import BULK_HOOK, CALLBACK_HOOK, OWN_GROUP
 from wpbridge.executors.handlers import Context, Handler, describe
 from wpbridge.runner.identity import Identity
 from wpbridge.runner.liveness import is_dead
@@ -14,7 +14,7 @@ from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Pause
 from wpbridge.store.running.ownership import runners
 
-OWN: Final = frozenset({CALLBACK_HOOK})
+OWN: Final = frozenset({BULK_HOOK, CALLBACK_HOOK})
 """wpbridge's own hooks."""
 _UNRUN_SECONDS: Final = 120
 """After this time a due action should have been run, where cron starts a run each minute."""
@@ -30,7 +30,15 @@ def own_handlers(settings: Settings) -> dict[str, Handler]:
 
         job_callbacks.run(context, settings)
 
-    return {CALLBACK_HOOK: describe(CALLBACK_HOOK, callback, timeout=0)}
+    def bulk(*, context: Context) -> dict[str, Any]:
+        from wpbridge.app import bulk_changes  # noqa: PLC0415 - few runs make one
+
+        return bulk_changes.run(context)
+
+    return {
+        BULK_HOOK: describe(BULK_HOOK, bulk, timeout=0),
+        CALLBACK_HOOK: describe(CALLBACK_HOOK, callback, timeout=0),
+    }
 
 
 def unrun(store: OpenStore, now: datetime, me: Identity) -> str | None:
@@ -58,7 +66,10 @@ def unrun(store: OpenStore, now: datetime, me: Identity) -> str | None:
         if lives
         else "no wpbridge runner lives: start `wpbridge work`"
     )
-    return f"{count} callback(s) are due, the first for {seconds:.0f} s, and {why}"
+    return (
+        f"{count} action(s) of wpbridge's own (callbacks and bulks) are due, the first for"
+        f" {seconds:.0f} s, and {why}"
+    )
 
 
 def _is_paused(pauses: Sequence[Pause]) -> bool:

@@ -1,22 +1,24 @@
 """A page of actions by filters, and how many there are of each status."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from wpbridge.action import ActionId, Status
-from wpbridge.clock import from_timestamp
 from wpbridge.codec import schedule
 from wpbridge.dashboard.ids import id_of
 from wpbridge.dashboard.schedule_words import words_of
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError, TookTooLong
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.records import LogEntry, Order, Query, Record
+from wpbridge.store.records import LogEntry, Order, Place, Query, Record
 
 PAGE: Final = 50
 COUNT_CAP: Final = 500_000
+MOST_SCANNED: Final = 5_000
+_SCANNED: Final = 500
+"""So many are looked through at once."""
 _COLUMNS: Final[Mapping[str, Order]] = {
     "newest": "id",
     "latest": "modified",
@@ -35,38 +37,6 @@ class Listed:
     """In words; empty for one that does not repeat."""
     last_log: LogEntry | None
     is_past_due: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spot:
-    """The place in a list after which its next page begins: the last row's date and id."""
-
-    id: ActionId
-    date: datetime | None
-
-    @classmethod
-    def read(cls, told: str) -> "Spot | None":
-        """Return the place that an address names; None for none.
-
-        Raises:
-            InputError: it is no such place.
-        """
-        if not told:
-            return None
-        first, _, rest = told.partition("_")
-        number, seconds = id_of(first), id_of(rest)
-        try:
-            date = from_timestamp(int(seconds)) if seconds else None
-        except (ValueError, OverflowError, OSError):
-            number = None
-        if number is None or bool(rest) != bool(seconds):
-            raise InputError("after: the end of a page, as its link has it")
-        return cls(id=number, date=date)
-
-    @property
-    def told(self) -> str:
-        """Return the place as an address has it."""
-        return str(self.id) if self.date is None else f"{self.id}_{int(self.date.timestamp())}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +63,13 @@ def order_for(query: Query) -> str:
 
 
 def page_of(
-    store: OpenStore, query: Query, now: datetime, *, order: str = "", after: Spot | None = None
+    store: OpenStore,
+    query: Query,
+    now: datetime,
+    *,
+    order: str = "",
+    after: str = "",
+    alike: Callable[[Sequence[Record]], Sequence[Record]] | None = None,
 ) -> ListPage:
     """Return a page of the actions of a query.
 
@@ -102,49 +78,84 @@ def page_of(
         query: which actions; its order and its limit do not count.
         now: the present time.
         order: one of those of :class:`ListPage`; empty for :func:`order_for`.
-        after: where the page before ended; None for the first page.
+        after: where the page before ended, as its :attr:`ListPage.following` says; empty for the
+            first page.
+        alike: returns those of some actions that are meant; None for all. So many as
+            :data:`MOST_SCANNED` are looked through for one page, which may then have few rows, or
+            none, and still be followed by others.
+
+    Raises:
+        InputError: ``after`` is no such place.
+        TookTooLong: no index helps with these filters.
     """
     chosen = order or order_for(query)
-    paged = replace(
-        query,
-        order=_COLUMNS[chosen],
-        descending=chosen != "soonest",
-        limit=PAGE + 1,
-    )
-    del after
-    found = (
-        _merged(store, paged) if query.hooks and not query.statuses else store.reading.find(paged)
-    )
-    page = found[:PAGE]
-    following = Spot(id=page[-1].id, date=_date(page[-1], chosen)).told if len(found) > PAGE else ""
-    return ListPage(rows=listed(store, page, now), order=chosen, following=following)
+    size = PAGE if alike is None else _SCANNED
+    rows: list[Record] = []
+    following, scanned = after, 0
+    while True:
+        found = _found(store, query, chosen, following, size + 1)
+        part = found[:size]
+        rows += part if alike is None else alike(part)
+        scanned += size
+        following = _place(part[-1], chosen) if len(found) > size else ""
+        if not following or len(rows) >= PAGE or scanned >= MOST_SCANNED:
+            break
+    if len(rows) > PAGE:
+        rows = rows[:PAGE]
+        following = _place(rows[-1], chosen)
+    return ListPage(rows=listed(store, rows, now), order=chosen, following=following)
+
+
+def _found(store: OpenStore, query: Query, order: str, after: str, most: int) -> list[Record]:
+    """Return the first actions after a place, in an order."""
+    paged = replace(query, order=_COLUMNS[order], descending=order != "soonest", limit=most)
+    if after and order == "newest":
+        before = id_of(after)
+        if before is None:
+            raise InputError("after: the end of a page, as its link has it")
+        paged = replace(paged, before_id=before)
+    elif after:
+        paged = replace(paged, beyond=Place.read(after))
+    if query.hooks and not query.statuses and order != "newest":
+        return _merged(store, paged)
+    return store.reading.find(paged)
 
 
 def _merged(store: OpenStore, query: Query) -> list[Record]:
     """Find the first rows of each status, for which an index has them in order, and merge them."""
+    there = store.counting.statuses(cap=1)
     found = [
         record
-        for status in Status
+        for status in dict.fromkeys((*map(str, Status), *there))
         for record in store.reading.find(replace(query, statuses=(str(status),)))
     ]
-    found.sort(key=lambda one: (_sortable(one, query.order), one.id), reverse=query.descending)
+    found.sort(key=_ORDERS[query.order], reverse=query.descending)
     return found[: query.limit]
 
 
-def _date(record: Record, order: str) -> datetime | None:
-    """Return the date by which a list has its order; None where it goes by id alone."""
+def _place(record: Record, order: str) -> str:
+    """Return where a page ends, as the address of the next one says it."""
     match order:
         case "latest":
-            return record.last_attempt_at
-        case "date" | "soonest":
-            return record.scheduled_at
+            return str(record.place_by_attempt)
+        case "newest":
+            return str(record.id)
         case _:
-            return None
+            return str(record.place)
 
 
-def _sortable(record: Record, order: Order) -> datetime:
-    date = record.last_attempt_at if order == "modified" else record.scheduled_at
-    return date or _EARLIEST
+def _by_date(at: datetime | None, *, is_dated: bool, action_id: int) -> tuple[bool, datetime, int]:
+    """Return what sorts as the database does: NULL first, then zero dates."""
+    return is_dated, at or _EARLIEST, action_id
+
+
+_ORDERS: Final[Mapping[str, Callable[[Record], Any]]] = {
+    "id": lambda one: one.id,
+    "date": lambda one: _by_date(one.scheduled_at, is_dated=one.is_dated, action_id=one.id),
+    "modified": lambda one: _by_date(
+        one.last_attempt_at, is_dated=one.has_attempt_date, action_id=one.id
+    ),
+}
 
 
 def counts_of(store: OpenStore, query: Query, now: datetime) -> Mapping[str, int] | None:

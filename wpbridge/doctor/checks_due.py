@@ -89,8 +89,10 @@ def own_hooks(examined: ExaminedSite) -> Finding:
     """Does somebody run what wpbridge adds for itself?"""
     told = app.unrun(examined.store, examined.now, examined.me)
     if told is None:
-        return ok("no callback waits for a runner")
-    return problem(told, "clients are not told that their jobs have ended", fix=RUN)
+        return ok("no action of wpbridge's own waits for a runner")
+    return problem(
+        told, "clients are not told that jobs have ended, and bulks do not go on", fix=RUN
+    )
 
 
 def unrouted_hooks(examined: ExaminedSite) -> Finding:

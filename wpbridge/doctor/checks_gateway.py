@@ -13,7 +13,16 @@ from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import Finding, note, ok, some
 from wpbridge.site.web_kinds import Listen
 
-PACKAGES: Final = ("starlette", "uvicorn", "httptools", "fastjsonschema", "jwt")
+PACKAGES: Final = (
+    "starlette",
+    "uvicorn",
+    "httptools",
+    "fastjsonschema",
+    "jwt",
+    "jinja2",
+    "argon2",
+    "cron_descriptor",
+)
 SOON: Final = timedelta(days=7)
 
 

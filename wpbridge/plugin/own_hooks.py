@@ -22,8 +22,9 @@ _LEAVES: Final = b"own-hooks"
 KEPT_SECONDS: Final = 10.0
 """For so long an answer counts."""
 REFUSAL: Final = (
-    "callbacks need the companion plugin here, since PHP's runners would claim and fail them"
-    " without it: run `wpbridge wp install-plugin` where the WordPress is, and load a page of it"
+    "this needs an action of wpbridge's own, and PHP's runners would claim and fail that without"
+    " the companion plugin: run `wpbridge wp install-plugin` where the WordPress is, and load a"
+    " page of it"
 )
 
 

@@ -5,6 +5,9 @@ from typing import Final
 from wpbridge import moved
 
 DOOR: Final = (
+    "bulk",
+    "bulk_filters",
+    "bulk_pages",
     "callbacks",
     "commands",
     "enqueue",

@@ -12,6 +12,8 @@ from wpbridge.telling.fingerprint import fingerprint
 
 _SAMPLE: Final = 300
 _IDS: Final = 20
+NO_MESSAGE: Final = "(no message)"
+"""The fingerprint of failures without a message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +32,22 @@ class FailureGroup:
     """The newest ones."""
 
 
+def name_of(message: str) -> str:
+    """Return what a failure has in common with others of its group."""
+    return fingerprint(message) or NO_MESSAGE
+
+
 def grouped(runs: Sequence[FailedRun]) -> list[FailureGroup]:
     """Put like failures together, the most frequent first; ``runs``: the newest first."""
     groups: defaultdict[str, list[FailedRun]] = defaultdict(list)
     for run in runs:
-        groups[fingerprint(run.message)].append(run)
+        groups[name_of(run.message)].append(run)
     found = []
     for name, alike in groups.items():
         dates = sorted(run.at for run in alike if run.at is not None)
         found.append(
             FailureGroup(
-                fingerprint=name or "(no message)",
+                fingerprint=name,
                 count=len(alike),
                 hooks=sorted({run.hook for run in alike}),
                 first=dates[0] if dates else None,

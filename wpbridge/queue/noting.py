@@ -3,10 +3,15 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from wpbridge.action import ActionId
 from wpbridge.queue.connection import QueueConnection
 from wpbridge.store.database.connection import Connection
+from wpbridge.store.database.session import CommittedBefore
+
+if TYPE_CHECKING:
+    from wpbridge.store.rows.audit import AuditRow
 
 _MOST_IDS: Final = 100
 """So many ids of changed actions a row of the audit table holds."""
@@ -35,6 +40,11 @@ class QueueNoting(QueueConnection):
         """Return the present time by the queue's clock, in aware UTC."""
         return self._now()
 
+    @property
+    def left(self) -> Mapping[ActionId, str]:
+        """Return what a change leaves as it is, with the reasons, in its transaction in hand."""
+        return self._left
+
     @contextlib.contextmanager
     def noted(
         self,
@@ -49,7 +59,8 @@ class QueueNoting(QueueConnection):
         """Note in the audit table who makes the changes of this block.
 
         A row is written in each transaction that changes something. It holds how many things were
-        changed, and the ids of the first 100 of them.
+        changed, and the ids of the first 100 of them. Where a COMMIT gets no answer, the row tells
+        whether it was done, so that nothing is done twice.
 
         Args:
             who: such as ``key:shop``.
@@ -64,12 +75,18 @@ class QueueNoting(QueueConnection):
             audit = parts.audit
             audit.prepare()
 
+            written: list[tuple[AuditRow, object]] = []
+
             def note(connection: Connection, result: object) -> None:
+                if not parts.session.in_doubt:
+                    written.clear()
+                elif written and audit.is_there(connection, written[-1][0]):
+                    raise CommittedBefore(written[-1][1])
                 changed = counted(result)
                 if not changed:
                     return
                 more = detail(result) if callable(detail) else detail
-                audit.add(
+                row = audit.add(
                     connection,
                     who=who,
                     verb=verb,
@@ -81,6 +98,7 @@ class QueueNoting(QueueConnection):
                         **({"address": address} if address else {}),
                     },
                 )
+                written.append((row, result))
 
             with parts.session.witnessed(note):
                 yield

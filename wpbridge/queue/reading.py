@@ -25,13 +25,17 @@ class QueueReading(QueueConnection):
     def find(self, query: Query | None = None, **criteria: Any) -> list[Record]:
         """Return the actions meant (:class:`Query`), 20 of them by default.
 
-        InputError for a page that begins above ``after_id`` and is not in rising order of ids:
-        pages in another order would leave actions out.
+        InputError for a page that begins above ``after_id`` and is not in rising order of ids, or
+        below ``before_id`` and is not in falling order: pages in another order would leave actions
+        out.
         """
         meant = _query(query, criteria)
         is_by_id = meant.order == "id" and not meant.descending
         if meant.after_id is not None and meant.limit and not is_by_id:
             raise InputError('after_id: pages go by id, so give order="id" without descending')
+        is_by_falling_id = meant.order == "id" and meant.descending
+        if meant.before_id is not None and meant.limit and not is_by_falling_id:
+            raise InputError('before_id: pages go by id, so give order="id" and descending')
         return self._read(lambda parts: parts.reading.find(meant))
 
     def count(self, query: Query | None = None, *, cap: int | None = None, **criteria: Any) -> int:

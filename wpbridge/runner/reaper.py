@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from wpbridge.action import Action, ActionId, Status
+from wpbridge.action import Action, ActionId, Status, is_own_hook
 from wpbridge.clock import Clock
 from wpbridge.dataclass import dataclass
 from wpbridge.events import ActionRescued
@@ -93,7 +93,8 @@ def reap(
     ``start_mark`` returns None.
 
     ``policy``: what becomes of what had started: ``retry`` (run again), ``fail``, or ``hold`` (wait
-    without a date until somebody reschedules it). What had not started is free again in any case.
+    without a date until somebody reschedules it). wpbridge's own actions run again in any case, and
+    what had not started is free again.
     """
     bus = bus or Bus()
     again: set[ActionId] = set()
@@ -197,15 +198,21 @@ def _verdict(
     name = _name(adopted)
     now = clock.now()
     reason = ""
+    # What wpbridge adds for itself goes on where it was, whoever dies.
+    is_own = is_own_hook(action.hook)
     if action.id in adopted.runner.once:
         reason = f"its runner ({name}) died while it ran, and it must not run twice"
-    elif guilt.is_likely:
+    elif guilt.deaths >= MOST_DEATHS_BESIDE if is_own else guilt.is_likely:
         reason = f"its runners died {guilt.deaths} times while it ran, last ({name})"
-    elif policy == "fail":
+    elif policy == "fail" and not is_own:
         reason = f"its runner ({name}) died while it ran"
     if not reason:
         return concluding.put_back(
-            action, at=now, runner=name, others=guilt.others, is_undated=policy == "hold"
+            action,
+            at=now,
+            runner=name,
+            others=guilt.others,
+            is_undated=policy == "hold" and not is_own,
         )
     failed = Failed(reason=reason, error_type="WorkerLost")
     return concluding.concluded(action, failed, started_at=now, ended_at=now, marked=True)[0]

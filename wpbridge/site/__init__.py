@@ -12,6 +12,7 @@ DOOR: Final = (
     "moments",
     "resolve",
     "rules",
+    "shown_settings",
     "wake_kinds",
     "web_kinds",
     "wpconfig",

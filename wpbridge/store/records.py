@@ -10,12 +10,38 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from wpbridge.action import ActionId, ClaimId, Status
+from wpbridge.clock import from_text, to_text
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 
 Order: TypeAlias = Literal["id", "date", "modified", "hook", "group", "none"]
 ORDERS: Final[tuple[Order, ...]] = ("id", "date", "modified", "hook", "group", "none")
+_DIGITS: Final = 19
 ENDED: Final = (Status.COMPLETE, Status.FAILED, Status.CANCELED)
+
+
+class Place(NamedTuple):
+    """The place of an action in the order of dates, at which a page has ended."""
+
+    at: datetime | None
+    """Its date in aware UTC; None for a zero date, and where it has none."""
+    is_dated: bool
+    """False for an action without a date; these are the first of all."""
+    id: ActionId
+
+    def __str__(self) -> str:
+        date = "none" if not self.is_dated else "zero" if self.at is None else to_text(self.at)
+        return f"{date.replace(' ', 'T')}_{self.id}"
+
+    @classmethod
+    def read(cls, told: str) -> "Place":
+        """Return the place that a text means, as ``str`` writes it; InputError for another text."""
+        date, _, number = told.partition("_")
+        is_number = number.isascii() and number.isdigit() and len(number) <= _DIGITS
+        at = from_text(date.replace("T", " "))
+        if not is_number or int(number) >= 1 << 63 or not (at or date in {"none", "zero"}):
+            raise InputError("place: it is no place in a list")
+        return cls(at, date != "none", ActionId(int(number)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,12 +69,20 @@ class Query:
     modified_since: datetime | None = None
     """The last attempt (a start or an ending) was at or after this moment."""
     modified_until: datetime | None = None
+    priority: int | None = None
     claimed: bool | None = None
     claim: ClaimId | None = None
     search: str = ""
     """A text that must occur in the hook or in the args."""
     after_id: ActionId | None = None
     """Only ids above this one, which is where the last page ended."""
+    before_id: ActionId | None = None
+    """Only ids below this one, which is where the last page ended in falling order."""
+    up_to_id: ActionId | None = None
+    """Only ids up to this one: what is added later is not meant."""
+    beyond: Place | None = None
+    """Only what comes after this place in the order of dates, or of last attempts, rising or
+    falling, as the query has it. The last page ended there."""
     order: Order = "date"
     descending: bool = False
     limit: int = 20
@@ -67,6 +101,8 @@ class Query:
             raise InputError(f"order: {', '.join(ORDERS)}, not {self.order!r}")
         if self.limit < 0 or self.offset < 0:
             raise InputError("limit and offset: 0 or more")
+        if self.beyond is not None and self.order not in {"date", "modified"}:
+            raise InputError('beyond: only with order "date" or "modified"')
 
     @property
     def is_narrowed(self) -> bool:
@@ -83,6 +119,7 @@ class Query:
                 self.until,
                 self.modified_since,
                 self.modified_until,
+                self.priority is not None,
                 self.claimed is not None,
                 self.claim is not None,
                 self.search,
@@ -109,7 +146,20 @@ class Record:
     is_dated: bool
     """False for a NULL date: the action waits for something else than time."""
     last_attempt_at: datetime | None
+    """Aware UTC; None for a zero date, as an action has that was never attempted, and for NULL."""
     claim_id: ClaimId
+    has_attempt_date: bool = True
+    """False where that date is NULL."""
+
+    @property
+    def place(self) -> Place:
+        """Return its place in the order of dates."""
+        return Place(self.scheduled_at, self.is_dated, self.id)
+
+    @property
+    def place_by_attempt(self) -> Place:
+        """Return its place in the order of last attempts."""
+        return Place(self.last_attempt_at, self.has_attempt_date, self.id)
 
     @property
     def is_live(self) -> bool:

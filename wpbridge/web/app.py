@@ -9,8 +9,8 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Router
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -72,8 +72,14 @@ def make_app(
     ]
     if pages is not None:
         table += pages(lambda: holder["parts"])
+    whole: list[BaseRoute] = list(table)
+    if base_path:
+        # It would lead to whatever host the request names.
+        whole = [Mount(base_path, app=Router(table, redirect_slashes=False))]
+        if pages is not None:
+            whole.append(StarletteRoute(base_path, _to_pages))
     app = Starlette(
-        routes=[Mount(base_path, routes=table)] if base_path else table,
+        routes=whole,
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error, Exception: _broken},
     )
@@ -81,7 +87,6 @@ def make_app(
     app.state.routes = table
     app.state.base_path = base_path
     app.add_middleware(SafeHeaders)
-    # It would lead to whatever host the request names.
     app.router.redirect_slashes = False
     return app
 
@@ -171,6 +176,11 @@ def _check_rights(route: Route, caller: Caller) -> None:
         raise Problem("not-allowed", "a token for one job or one action does not allow this")
     if not any(caller.may(right) for right in route.rights):
         raise Problem("not-allowed", f"this needs the right {' or '.join(route.rights)}")
+
+
+async def _to_pages(request: Request) -> Response:
+    """Lead from the address without a slash at its end to the dashboard."""
+    return RedirectResponse(f"{request.app.state.base_path}/", 303, {"Cache-Control": "no-store"})
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -26,9 +26,10 @@ MOST_HEAD_BYTES: Final = 32_768
 MOST_UNENDED_BYTES: Final = 524_288
 """More than a head, and a chunk in which the body before it may end."""
 _TARGET: Final = re.compile(
-    rb"(?:/|(?:/(?!\.{1,2}(?:/|\?|$))(?:[A-Za-z0-9_.:~-]|%3[Aa])+)+)(?:\?[^#]*)?"
+    rb"(?:/|(?:/(?!\.{1,2}(?:/|\?|$))(?:[A-Za-z0-9_.:~-]|%3[Aa])+)+/?)(?:\?[^#]*)?"
 )
-"""A path and perhaps a query. Some clients escape the colon of ``jobs:batch``."""
+"""A path and perhaps a query. With a slash at its end it is another path, which only the dashboard
+has. Some clients escape the colon of ``jobs:batch``."""
 
 
 class StrictProtocol(HttpToolsProtocol):

@@ -11,7 +11,7 @@ docs/explain/outages.md.
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar, cast
 
 from wpbridge.errors import InputError, SchemaError
 from wpbridge.site.database import DatabaseAddress
@@ -27,6 +27,17 @@ BUSY_TRIES = 12
 DENIED_SECONDS = 60.0
 """How long a refused login is retried if it worked before: passwords are changed in two places."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
+
+
+class CommittedBefore(Exception):
+    """A witness has found that a COMMIT which got no answer was done: the work is not done again.
+
+    :meth:`Session.transact` rolls the second try back, and returns what the first one has returned.
+    """
+
+    def __init__(self, result: object) -> None:
+        super().__init__()
+        self.result = result
 
 
 class Transactor(Protocol):
@@ -105,7 +116,8 @@ class Session:
         """Have each transaction of this block do one thing more before its commit.
 
         The witness gets the connection, and what the transaction's own work has returned. What it
-        writes is committed or rolled back with the rest.
+        writes is committed or rolled back with the rest. It may raise :class:`CommittedBefore`
+        where :attr:`in_doubt` is True.
         """
         self._witness = witness
         try:
@@ -147,6 +159,9 @@ class Session:
                 result = work(connection)
                 self._witness(connection, result)
                 self._commit(connection)
+            except CommittedBefore as found:
+                self._roll_back(connection)
+                return cast("T", found.result)
             except BaseException:
                 self._roll_back(connection)
                 raise

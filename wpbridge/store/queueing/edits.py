@@ -27,6 +27,9 @@ from wpbridge.store.structure.tables import Tables
 REQUEUED: Final = "action requeued via wpbridge as action "
 """How the log row of a requeued action begins; the new action's id follows."""
 
+REQUEUED_FROM: Final = "action requeued via wpbridge from action "
+"""How the log row of the new action begins; the old action's id follows."""
+
 
 class Edits:
     """Changes to one site's actions, in a transaction of its own or the caller's."""
@@ -209,8 +212,7 @@ class Edits:
             new = self._inserts.actions(connection, [copies[i] for i in old], now)
             made = dict(zip(old, new, strict=True))
             lines = [(i, LogLine(message=f"{REQUEUED}{made[i]}", at=now)) for i in old] + [
-                (made[i], LogLine(message=f"action requeued via wpbridge from action {i}", at=now))
-                for i in old
+                (made[i], LogLine(message=f"{REQUEUED_FROM}{i}", at=now)) for i in old
             ]
             self._inserts.logs(connection, lines)
             for one, other in made.items():

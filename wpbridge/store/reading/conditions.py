@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC
 from typing import Final, TypeAlias
 
-from wpbridge.clock import to_text
+from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.errors import CodecError
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.records import Query
@@ -13,6 +13,8 @@ from wpbridge.store.rows.groups import Groups
 from wpbridge.store.schema.layout import Layout
 from wpbridge.store.structure.tables import Tables
 
+PLAIN_PRIORITY: Final = 10
+"""Of an action for which nobody has given one."""
 EVERY: Final = Query()
 """The query that means every action."""
 
@@ -65,11 +67,14 @@ class Conditions:
         values: dict[str, object] = {}
         parts: list[str] = []
         for condition, name, value in (
+            *_of_priority(query, self._layout),
             *_exact(replace(query, hooks=hooks), groups),
             *_dated(query),
+            *_beyond(query),
             *_inside_text(query, self._layout, searched),
         ):
-            parts.append(condition)
+            if condition:
+                parts.append(condition)
             if name:
                 values[name] = value
         if query.args is not None:
@@ -94,6 +99,41 @@ def _exact(query: Query, groups: Sequence[int]) -> Iterator[Condition]:
         yield "a.claim_id = :claim", "claim", query.claim
     if query.after_id is not None:
         yield "a.action_id > :after", "after", query.after_id
+    if query.before_id is not None:
+        yield "a.action_id < :before", "before", query.before_id
+    if query.up_to_id is not None:
+        yield "a.action_id <= :up_to", "up_to", query.up_to_id
+
+
+def _beyond(query: Query) -> Iterator[Condition]:
+    """Yield the conditions that begin a page at a place in the order of dates.
+
+    The first of them is a range of an index that has the date. NULL sorts before every date.
+    """
+    if query.beyond is None:
+        return
+    at, is_dated, last = query.beyond
+    column = "a.last_attempt_gmt" if query.order == "modified" else "a.scheduled_date_gmt"
+    way = "<" if query.descending else ">"
+    yield "", "beyond_id", last
+    if not is_dated:
+        no_date = f"({column} IS NULL AND a.action_id {way} :beyond_id)"
+        yield no_date if query.descending else f"({no_date} OR {column} IS NOT NULL)", "", None
+        return
+    undated = f" OR {column} IS NULL" if query.descending else ""
+    date = ZERO_DATE if at is None else to_text(at)
+    yield f"({column} {way}= :beyond_at{undated})", "beyond_at", date
+    yield f"({column} {way} :beyond_at OR a.action_id {way} :beyond_id{undated})", "", None
+
+
+def _of_priority(query: Query, layout: Layout) -> Iterator[Condition]:
+    """Yield the condition on the priority. In tables without it, every action has the plugin's."""
+    if query.priority is None:
+        return
+    if layout.has_priority:
+        yield "a.priority = :priority", "priority", query.priority
+    elif query.priority != PLAIN_PRIORITY:
+        yield "1 = 0", "", None
 
 
 def _dated(query: Query) -> Iterator[Condition]:

@@ -87,6 +87,10 @@ class Failed:
         rest = [record for record in records if record.id not in requeued]
         return {record.id for record in rest} - self._outlived(rest)
 
+    def messages(self, records: Sequence[Record]) -> dict[ActionId, str]:
+        """Return the messages that say why actions failed; without those that have none."""
+        return {one: entry.message for one, entry in self._reasons(records).items()}
+
     def _since(self, query: Query, since: datetime) -> list[Record]:
         """Return failed actions with an attempt or a log row since then; some failed earlier.
 

@@ -12,6 +12,7 @@ from wpbridge.dashboard.ids import id_of
 from wpbridge.dashboard.shown_text import shown_result
 from wpbridge.doctor.explain import Explanation
 from wpbridge.errors import ActionNotFound
+from wpbridge.queue.commands import COMMANDS, Command
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.config import Settings
 from wpbridge.web.pages.visit import Visit
@@ -64,10 +65,22 @@ async def show(visit: Visit) -> Response:
         mended_by=_MENDED_BY,
         result=None if result is None else shown_result(result, visit.settings.web_mask),
         raw=detail.record.schedule[:_MOST_RAW].decode("latin-1"),
-        commands_of_action=(),
+        commands_of_action=_fitting(detail),
         commands=_commands(visit.settings, number),
         curl=_curl(visit, number),
     )
+
+
+def _fitting(detail: Detail) -> list[Command]:
+    """Return the changes that the action's kind and status allow."""
+    recurs = detail.kind in {"interval", "cron"}
+    return [
+        one
+        for one in COMMANDS.values()
+        if one.kind != "queue"
+        and (recurs or one.verb != "edit-schedule")
+        and (not one.statuses or detail.record.status in one.statuses)
+    ]
 
 
 def _commands(settings: Settings, number: int) -> list[str]:

@@ -1,5 +1,6 @@
 """The list of actions: all filters stand in the address, and pages go on from the last row."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -10,9 +11,11 @@ from starlette.responses import Response
 from wpbridge.action import Status
 from wpbridge.dashboard import listing
 from wpbridge.dashboard.ids import id_of
-from wpbridge.dashboard.listing import Spot
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
+from wpbridge.queue.bulk_filters import alike
+from wpbridge.queue.commands import COMMANDS
+from wpbridge.queue.enqueue import encoded
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.moments import parse_moment
 from wpbridge.store.records import Query
@@ -38,6 +41,7 @@ FIELDS: Final = (
 """The parameters of the address that narrow a list."""
 ORDERS: Final[Mapping[str, str]] = {
     "newest": N_("newest first"),
+    "latest": N_("latest attempt first"),
     "date": N_("by date, latest first"),
     "soonest": N_("by date, soonest first"),
 }
@@ -81,20 +85,35 @@ def filter_of(told: Mapping[str, str], now: datetime) -> Filter:
         statuses=(str(Status.PENDING),) if status == "past-due" else ((status,) if status else ()),
         search=given.get("search", ""),
         claim=_number(given, "claim"),
+        priority=_number(given, "priority", least=0),
+        args=_args(given),
         **dates,
     )
+    if "fingerprint" in given:
+        # Only failures have a message that says what they are.
+        query = replace(query, statuses=(str(Status.FAILED),))
     if status == "past-due":
         query = replace(query, until=now if query.until is None else min(query.until, now))
     return Filter(told=given, query=query)
 
 
-def _number(given: Mapping[str, str], name: str) -> Any:
+def _number(given: Mapping[str, str], name: str, *, least: int = 1) -> Any:
     if name not in given:
         return None
-    number = id_of(given[name])
-    if number is None:
+    number = 0 if given[name] == "0" else id_of(given[name])
+    if number is None or number < least:
         raise InputError(f"{name}: a number, not {given[name]!r}")
     return number
+
+
+def _args(given: Mapping[str, str]) -> str | None:
+    """Return the args that must be equal, as the tables have them."""
+    if "args" not in given:
+        return None
+    try:
+        return encoded(json.loads(given["args"]))
+    except (ValueError, RecursionError):
+        raise InputError("args: a JSON list or object") from None
 
 
 async def show(visit: Visit) -> Response:
@@ -106,10 +125,18 @@ async def show(visit: Visit) -> Response:
     now = visit.now()
     chosen = filter_of(told, now)
     order = visit.query("order") if visit.query("order") in ORDERS else ""
-    spot = Spot.read(visit.query("after"))
+    after = visit.query("after")
 
     def ask(queue: JobQueue) -> listing.ListPage:
-        return listing.page_of(queue.store, chosen.query, now, order=order, after=spot)
+        fingerprint = chosen.told.get("fingerprint")
+        return listing.page_of(
+            queue.store,
+            chosen.query,
+            now,
+            order=order,
+            after=after,
+            alike=(lambda rows: alike(queue, rows, fingerprint)) if fingerprint else None,
+        )
 
     page = await visit.ask(ask)
     same = {name: value for name, value in chosen.told.items() if name != "status"}
@@ -128,7 +155,7 @@ async def show(visit: Visit) -> Response:
         tabs=TABS,
         counts=counts.value,
         cap=listing.COUNT_CAP,
-        is_first_page=spot is None,
-        commands=(),
-        back="actions",
+        is_first_page=not after,
+        commands=[one for one in COMMANDS.values() if one.kind == "actions"],
+        back=visit.url("actions", order=order, **chosen.told).removeprefix(f"{visit.base}/"),
     )

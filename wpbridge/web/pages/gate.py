@@ -139,7 +139,9 @@ async def _forwarded(
 async def _person(request: Request, pages: PageParts) -> Person | None:
     cookie = request.cookies.get(pages.cookie)
     if cookie:
-        found = await asyncio.to_thread(pages.people.of_cookie, cookie)
+        found = pages.people.remembered(cookie)
+        if found is None:
+            found = await asyncio.to_thread(pages.people.of_cookie, cookie)
         if found is not None:
             return found
     header = pages.settings.web_proxy_header

@@ -45,6 +45,7 @@ def open_pages(
         ),
         hosts=hosts_of(settings),
         site=site.label,
+        location=site,
         zone=zone,
         explain=Explainer(settings, may_ask=site.folder is not None),
         cookie=gate.cookie_name(settings),

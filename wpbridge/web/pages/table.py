@@ -9,7 +9,20 @@ from typing import Final
 from wpbridge.dataclass import dataclass
 from wpbridge.queue.commands import COMMANDS
 from wpbridge.site.rules import Role
-from wpbridge.web.pages import action, actions, hooks, jobs, measures, overview, sites, workers
+from wpbridge.web.pages import (
+    action,
+    actions,
+    bulk,
+    changing,
+    configuration,
+    doctor,
+    hooks,
+    jobs,
+    measures,
+    overview,
+    sites,
+    workers,
+)
 from wpbridge.web.pages.texts import N_
 from wpbridge.web.pages.visit import Answer
 
@@ -60,8 +73,38 @@ PAGES: Final[tuple[Page, ...]] = (
     Page(path="/measures", name="measures", title=N_("Metrics"), answer=measures.show, key="m"),
     Page(path="/jobs", name="jobs", title=N_("Jobs and callbacks"), answer=jobs.show, key="j"),
     Page(path="/sites", name="sites", title=N_("Sites"), answer=sites.show, key="n"),
+    Page(
+        path="/enqueue",
+        name="enqueue",
+        title=N_("Enqueue"),
+        answer=changing.enqueue_form,
+        role="operator",
+        is_listed=False,
+    ),
+    Page(
+        path="/changes/preview",
+        name="preview",
+        title=N_("Change everything that matches"),
+        answer=bulk.preview,
+        role="operator",
+        is_listed=False,
+    ),
+    Page(path="/doctor", name="doctor", title=N_("Doctor"), answer=doctor.show, key="d"),
+    Page(path="/settings", name="settings", title=N_("Settings"), answer=configuration.show),
+    Page(path="/audit", name="audit", title=N_("Audit"), answer=configuration.audit),
 )
 DEEDS: Final[tuple[Deed, ...]] = (
+    *(
+        Deed(
+            path=f"/changes/{verb}",
+            name=verb,
+            answer=changing.answer_for(verb),
+            role=command.role,
+        )
+        for verb, command in COMMANDS.items()
+    ),
+    Deed(path="/changes/start", name="bulk", answer=bulk.start, role="operator"),
+    Deed(path="/doctor/fix", name="doctor-fix", answer=doctor.fix, role="admin"),
     Deed(path="/hooks/pause", name="hooks", answer=hooks.pause, role=COMMANDS["pause"].role),
     Deed(path="/hooks/resume", name="hooks", answer=hooks.resume, role=COMMANDS["resume"].role),
     Deed(path="/jobs/replay", name="jobs", answer=jobs.replay, role=COMMANDS["requeue"].role),

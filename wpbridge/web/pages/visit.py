@@ -17,6 +17,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.doctor.explain import Explanation
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.config import Settings
+from wpbridge.site.resolve import Site
 from wpbridge.site.rules import Role, allows
 from wpbridge.web.pages.board import Board, Seen
 
@@ -39,6 +40,8 @@ class PageParts:
     """The names by which browsers may ask."""
     site: str
     """What the site is called."""
+    location: Site
+    """Where its tables are."""
     zone: tzinfo
     """Times are shown in it."""
     explain: Callable[[JobQueue, int], Explanation]
