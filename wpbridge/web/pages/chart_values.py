@@ -71,6 +71,7 @@ class Chart:
     across: tuple[Mark, ...]
     up: tuple[Mark, ...]
     places: tuple[Place, ...]
+    """None of them where there are too many to be pointed at."""
     rows: tuple[Row, ...]
 
     @property
@@ -116,6 +117,8 @@ class Heat:
 
     width: float
     height: float
+    left: float
+    """Where the cells begin."""
     cell: float
     """The width and height of a cell."""
     cells: tuple[Cell, ...]

@@ -41,13 +41,15 @@ from wpbridge.web.pages.scales import Axis, Slots, Unit, axis_of, is_drawn, told
 
 HEAT_LEVELS: Final = 9
 """A heat map has so many colors beside the one for zero."""
-_LEFT: Final = 46.0
+_LEFT: Final = 60.0
 _RIGHT: Final = 6.0
 _ABOVE: Final = 8.0
 _BELOW: Final = 22.0
 _ENDED: Final = {"complete": "bar-good", "failed": "bar-bad", "canceled": "bar-mute"}
-_CELL: Final = 15.0
+_CELL: Final = 19.0
 _GAP: Final = 1.0
+_MOST_PLACES: Final = 100
+"""With more places than these, each is too narrow to be pointed at."""
 
 
 def sparkline(
@@ -86,8 +88,8 @@ def lines(
     slots: Slots,
     *,
     unit: Unit = "count",
-    width: float = 400,
-    height: float = 160,
+    width: float = 560,
+    height: float = 190,
 ) -> Chart:
     """Return a chart of lines.
 
@@ -118,8 +120,8 @@ def bars(
     *,
     kinds: Mapping[str, str] | None = None,
     unit: Unit = "count",
-    width: float = 400,
-    height: float = 160,
+    width: float = 560,
+    height: float = 190,
 ) -> Chart:
     """Return a chart of stacked bars, the first series at the bottom.
 
@@ -169,6 +171,7 @@ def heat(
     return Heat(
         width=_LEFT + len(columns) * size + _RIGHT,
         height=_ABOVE + len(rows) * size + _BELOW,
+        left=_LEFT,
         cell=_CELL,
         cells=cells,
         down=tuple(Mark(_ABOVE + r * size + _CELL / 2, name) for r, name in enumerate(rows)),
@@ -212,7 +215,7 @@ def _chart(  # noqa: PLR0917 - what both kinds of charts have worked out
         ),
         places=tuple(
             Place(round(_LEFT + place * each, 1), round(each, 1), _said(row, series))
-            for place, row in enumerate(rows)
+            for place, row in enumerate(rows if len(rows) <= _MOST_PLACES else ())
         ),
         rows=rows,
     )

@@ -34,10 +34,10 @@ COLUMNS: Final = (
     ("due", N_("Due")),
     ("pending", N_("Pending")),
     ("running", N_("Running")),
-    ("rate", N_("Ended per minute")),
-    ("wait", N_("Wait, 50 and 95 %")),
+    ("rate", N_("Ended/min")),
+    ("wait", N_("Wait, 50/95 %")),
     ("duration", N_("Duration, 95 %")),
-    ("failures", N_("Failed in 24 hours")),
+    ("failures", N_("Failed, 24 h")),
 )
 """The columns by which rows are sorted, the highest first; names from the first one on."""
 _NUMBERS: Final[dict[str, Callable[[Seen], float | None]]] = {

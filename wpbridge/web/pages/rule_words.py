@@ -7,11 +7,11 @@ from wpbridge.web.pages.rendering import seconds_text
 from wpbridge.web.pages.texts import N_, tr, trn
 
 RUNNERS: Final = {
-    "python": N_("a Python handler"),
-    "webhook": N_("a webhook"),
-    "php": N_("PHP workers of wpbridge"),
-    "leave": N_("the plugin's own runner"),
-    "unknown": N_("unknown here"),
+    "python": N_("Python"),
+    "webhook": N_("webhook"),
+    "php": N_("PHP workers"),
+    "leave": N_("the plugin"),
+    "unknown": N_("unknown"),
 }
 """Who runs a hook, by where its actions go."""
 

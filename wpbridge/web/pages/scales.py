@@ -106,7 +106,12 @@ def hours(begins: Sequence[datetime], zone: tzinfo) -> Slots:
     local = [begin.astimezone(zone) for begin in begins]
     names = tuple(f"{at:%Y-%m-%d %H:%M}" for at in local)
     if len(local) > 2 * _DAY_HOURS:
-        first = [n for n, at in enumerate(local) if not n or at.date() != local[n - 1].date()]
+        # Where a day begins; the first one has begun before unless it does so here.
+        first = [
+            n
+            for n, at in enumerate(local)
+            if (at.date() != local[n - 1].date() if n else at.hour == 0)
+        ]
         return Slots(names, {n: f"{local[n]:%m-%d}" for n in _spread(first)})
     every = 1 if len(local) <= MOST_MARKS else 6 if len(local) > _DAY_HOURS else 3
     marked = [n for n, at in enumerate(local) if at.hour % every == 0]
