@@ -55,6 +55,8 @@ OTHERS = (
     "keys token --hook x",
     "keys revoke shop --yes",
     "keys rotate-signing",
+    "top",
+    "top --once --tz site",
     "workers quiet --all",
     "workers wake --all",
     "workers stop --all",

@@ -29,6 +29,7 @@ _SECTIONS = {
         "stats": ("reports", "Count actions by hook, group, hour or status."),
         "failures": ("reports", "Show why actions fail, like failures together."),
         "claims": ("reports", "Show who holds what."),
+        "top": ("top", "Show the overview of the queue, renewed in place."),
         "workers": ("workers", "Show who runs the queue; have them be quiet, or end."),
         "advise": ("advise", "Say how many workers the queue needs, or what holds it up."),
         "hooks": ("hooks", "Show what happens to each hook in the queue, and why."),

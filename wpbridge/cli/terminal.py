@@ -6,12 +6,14 @@ rich's consoles). Programs that read a pipe or a file get JSON, which loses noth
 :func:`write_data` for the formats that promise the bare value.
 """
 
+import contextlib
 import json
+import os
 import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypeAlias
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 Piece: TypeAlias = tuple[str, str]
 """A text, and rich's name of its style; empty for none."""
+_NO_SCREEN: Final = ("", "dumb", "unknown")
+"""Kinds of terminals that can only go on to the next line."""
 _REPLACED: Final = "backslashreplace"
 
 
@@ -103,6 +107,60 @@ def styled_printer(*, color: bool | None) -> Callable[[Sequence[Piece]], None]:
         console.print(Text.assemble(*told), soft_wrap=True, highlight=False)
 
     return print_pieces
+
+
+def can_redraw() -> bool:
+    """Tell whether stdout is a terminal whose screen can be drawn anew in place."""
+    return is_terminal(sys.stdout) and os.environ.get("TERM", "dumb") not in _NO_SCREEN
+
+
+@contextlib.contextmanager
+def live_screen(*, color: bool | None) -> Iterator[Callable[[Sequence[Sequence[Piece]]], None]]:
+    """Yield a function that shows lines of :data:`Piece` in place, on the terminal's other screen.
+
+    Each line is cut at the terminal's width, and what does not fit below is left out. Afterwards
+    the terminal shows what it showed before. ``color`` is as for :func:`styled_printer`.
+    """
+    from rich.console import Console, Group  # noqa: PLC0415 - loads only for a terminal
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(color_system=None) if color is False else Console(no_color=False)
+
+    def drawn(pieces: Sequence[Piece]) -> Text:
+        told = [(_encodable(visible(text), sys.stdout), style) for text, style in pieces]
+        return Text.assemble(*told, no_wrap=True, overflow="ellipsis")
+
+    live = Live(
+        console=console,
+        screen=True,
+        auto_refresh=False,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    with live:
+        yield lambda lines: live.update(Group(*map(drawn, lines)), refresh=True)
+
+
+@contextlib.contextmanager
+def typed_keys() -> Iterator[int | None]:
+    """Yield the descriptor at which each key arrives as it is typed; None without a terminal.
+
+    Keys are not shown meanwhile. Afterwards the terminal is as it was.
+    """
+    import termios  # noqa: PLC0415 - few commands read keys
+    import tty  # noqa: PLC0415
+
+    if not is_terminal(sys.stdin):
+        yield None
+        return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setcbreak(descriptor)
+        yield descriptor
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
 
 
 def progress_console() -> "Console":
