@@ -89,6 +89,7 @@ def test_days_are_those_of_the_zone(store: RunnerStore, zone: tzinfo) -> None:
     told = {slot.day: slot.endings["complete"] for slot in past.slots if slot.endings}
     assert len(told) == 30
     assert sum(told.values()) == 11
+    assert past.endings["complete"] == 11
     # An hour counts where it begins, also where the zone's day begins within it.
     for minute, times in ((0, 1), (1, 10)):
         begin = (at + timedelta(minutes=minute)).replace(minute=0)
@@ -229,3 +230,17 @@ def test_the_next_cleaning_is_counted_by_the_rules(queue: Queue, store: RunnerSt
     ).cleaning
     assert ruled.rows is not None
     assert ruled.rows["complete"] == 3
+
+
+def test_long_times_are_summed_up_step_by_step(store: RunnerStore) -> None:
+    """Minutes and hours of ninety days: each is counted once, wherever a step ends."""
+    every = [NOW - timedelta(hours=7 * n, minutes=n % 60) for n in range(300)]
+    add(store, *(count(at.replace(second=0)) for at in every))
+    since = NOW - timedelta(days=90)
+    hours = store.parts.summed.hours(since, NOW + timedelta(minutes=1))
+    assert sum(one.actions for one in hours) == 300
+    assert sorted({one.begin for one in hours}) == [one.begin for one in hours]
+    [mail] = store.parts.summed.hooks(since, NOW + timedelta(minutes=1))
+    assert (mail.actions, mail.duration_seconds) == (300, 600.0)
+    buckets = store.parts.summed.buckets(hours)
+    assert sum(sum(one.waits) for one in buckets.values()) == 300

@@ -222,6 +222,17 @@ def test_results_that_are_kept_as_long_as_their_action_go_when_php_deleted_it(
     assert query(store, f"SELECT action_id FROM {RESULTS}") == [(ids[1],)]
 
 
+def test_the_sizes_of_the_tables_are_noted_once_an_hour(store: RunnerStore) -> None:
+    """The dashboard says how fast they grow. Of two runners, the one that has the duty notes."""
+    for name in "ab":
+        OldRows(store.parts, FakeClock(NOW), holder=name, keep_results=None).step()
+    noted = store.parts.sizes.since(NOW - timedelta(hours=1))
+    sizes = store.parts.gauges.sizes()
+    assert {size.table for size in noted} == set(sizes)
+    assert len(noted) == len(sizes)
+    assert {size.at for size in noted} == {NOW.replace(minute=0)}
+
+
 def test_other_old_rows_go_where_no_results_are_kept(store: RunnerStore) -> None:
     change(store, f"DROP TABLE {RESULTS}")
     parts = store.parts
@@ -231,4 +242,4 @@ def test_other_old_rows_go_where_no_results_are_kept(store: RunnerStore) -> None
     caretaker = OldRows(parts, FakeClock(NOW + HOURS_KEPT * 2), holder="a", keep_results=None)
     while caretaker.step().has_more:
         pass
-    assert query(store, "SELECT * FROM wp_wpbridge_stats") == []
+    assert query(store, "SELECT * FROM wp_wpbridge_stats WHERE span <> 'size'") == []

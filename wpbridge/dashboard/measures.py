@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
 from wpbridge.action import Status
-from wpbridge.dashboard.past import Past, Period, heat_of, past_of
+from wpbridge.dashboard.past import Past, Period, begin_of, heat_of, past_of
 from wpbridge.dataclass import dataclass
 from wpbridge.monitor.ended import hour_of
 from wpbridge.monitor.growth import WEEK, growth_of
@@ -109,9 +109,12 @@ def measures_of(
     slow = [one for one in hooks if one.duration_seconds]
     failing = [one for one in hooks if one.failed]
     sizes = store.sizes.since(now - WEEK)
+    week = hour_of(now - HEAT_TIME)
+    hours = store.summed.hours(min(week, begin_of(now, period, zone)), now)
+    first = store.stats.first()
     return Measures(
-        past=past_of(store, now, period, zone),
-        heat=_heat(store, now, zone),
+        past=past_of(store, now, period, zone, read=hours),
+        heat=heat_of(hours, now if first is None else max(first, week), now, zone),
         slowest=tuple(sorted(slow, key=lambda one: -(one.duration_seconds or 0))[:MOST]),
         failing=tuple(sorted(failing, key=lambda one: (-one.failed, one.hook))[:MOST]),
         tables=_forecast(store, sizes),
@@ -131,13 +134,6 @@ def figures(told: NameSum) -> HookFigures:
         duration_seconds=told.duration_seconds / told.actions if told.actions else None,
         wait_seconds=told.wait_seconds / told.actions if told.actions else None,
     )
-
-
-def _heat(store: OpenStore, now: datetime, zone: tzinfo) -> tuple[tuple[float | None, ...], ...]:
-    first, since = store.stats.first(), hour_of(now - HEAT_TIME)
-    if first is None:
-        return heat_of((), now, now, zone)
-    return heat_of(store.summed.hours(since, now), max(first, since), now, zone)
 
 
 def _forecast(store: OpenStore, sizes: Iterable[Size]) -> tuple[TableForecast, ...]:

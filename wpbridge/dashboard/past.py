@@ -63,15 +63,28 @@ class Past:
 
 
 def past_of(
-    store: OpenStore, now: datetime, period: Period, zone: tzinfo, part: Part = ALL
+    store: OpenStore,
+    now: datetime,
+    period: Period,
+    zone: tzinfo,
+    part: Part = ALL,
+    *,
+    read: Sequence[HourSum] | None = None,
 ) -> Past:
-    """Return what ended within a period up to now, of all hooks or of one hook or group."""
+    """Return what ended within a period up to now, of all hooks or of one hook or group.
+
+    ``read`` are the hours of a longer time, where these were read already.
+    """
     places = _places(now, period, zone)
-    hours = store.summed.hours(places[0][0], now, part)
+    if read is None:
+        hours: Sequence[HourSum] = store.summed.hours(places[0][0], now, part)
+    else:
+        hours = [hour for hour in read if hour.begin >= hour_of(places[0][0])]
+    by_place = _by_place(hours, places, zone)
+    hours = [hour for told in by_place.values() for hour in told]
     buckets = store.summed.buckets(hours, part)
     first = store.stats.first()
     slots: list[Slot] = []
-    by_place = _by_place(hours, places, zone)
     for (begin, day), end in zip(places, [*(at for at, _ in places[1:]), now], strict=True):
         told = by_place.get(day or begin, [])
         is_known = first is not None and end > hour_of(first)
@@ -94,6 +107,11 @@ def past_of(
     )
 
 
+def begin_of(now: datetime, period: Period, zone: tzinfo) -> datetime:
+    """Return when a period begins that ends now."""
+    return _places(now, period, zone)[0][0]
+
+
 def _places(now: datetime, period: Period, zone: tzinfo) -> list[tuple[datetime, date | None]]:
     """Return the beginnings of the slots, with their days where they are days."""
     if period in _HOURS:
@@ -107,12 +125,14 @@ def _places(now: datetime, period: Period, zone: tzinfo) -> list[tuple[datetime,
 def _by_place(
     hours: Iterable[HourSum], places: Sequence[tuple[datetime, date | None]], zone: tzinfo
 ) -> dict[date | datetime, list[HourSum]]:
-    """Sort hours by the slots in which they begin."""
+    """Sort hours by the slots in which they begin, without those that begin in none."""
     is_by_day = places[0][1] is not None
+    wanted = {day or begin for begin, day in places}
     found: dict[date | datetime, list[HourSum]] = {}
     for hour in hours:
         place = hour.begin.astimezone(zone).date() if is_by_day else hour.begin
-        found.setdefault(place, []).append(hour)
+        if place in wanted:
+            found.setdefault(place, []).append(hour)
     return found
 
 

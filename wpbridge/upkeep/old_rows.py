@@ -1,5 +1,7 @@
 """Delete what is too old in our own tables: results, statistics, and what names no action.
 
+How large all tables are is noted on the way.
+
 Every runner may do it, one at a time, on any site: the plugin's cleaner does not know these tables.
 """
 
@@ -60,10 +62,17 @@ class OldRows:
             self._has_duty = duties.keep("old_rows", self._holder)
         else:
             self._has_duty = duties.take("old_rows", self._holder)
+            if self._has_duty:
+                self._note_sizes()
         if self._has_duty and not self._delete_some():
             duties.give_back("old_rows", self._holder, after_seconds=EVERY_SECONDS)
             self._has_duty = False
         return self._has_duty
+
+    def _note_sizes(self) -> None:
+        """Note how large the tables are, so that the dashboard can say how fast they grow."""
+        sizes = self._store.gauges.sizes()
+        self._store.sizes.note(self._clock.now(), {name: told.size for name, told in sizes.items()})
 
     def _delete_some(self) -> bool:
         """Delete one piece of each; return whether there is more."""

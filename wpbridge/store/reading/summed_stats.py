@@ -23,6 +23,11 @@ from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
 MOST_NAMES: Final = 1_000
 """So many hooks or groups with the most endings are told apart; the others are left out."""
 _HOUR: Final = timedelta(hours=1)
+_NEW: Final = timedelta(days=3)
+"""What is older has a row for an hour, where newer times have one for each minute."""
+_NEW_STEP: Final = timedelta(hours=12)
+_OLD_STEP: Final = timedelta(days=15)
+"""So much of newer and of older times is summed up by one statement, so that none takes long."""
 _PIECE: Final = 6
 """The buckets of so many hours are read by one statement, so that none takes long."""
 _PIECE_OF_PART: Final = 48
@@ -115,7 +120,7 @@ class SummedStats:
         The hour counts in which ``since`` lies, as far as it begins then or later.
         """
         where, values = self._where(part)
-        rows = self._rows(
+        rows = self._stepwise(
             "SELECT SUBSTR(begin_gmt, 1, 13) AS begin_hour, outcome, SUM(actions),"
             f" SUM(duration_seconds), SUM(wait_seconds) {self._rows_of}{where}"
             " GROUP BY begin_hour, outcome ORDER BY begin_hour",
@@ -130,7 +135,7 @@ class SummedStats:
                 known = found.get(begin, HourSum(begin, _NONE, 0.0, 0.0))
                 found[begin] = HourSum(
                     begin,
-                    {**known.endings, str(outcome): int(actions)},
+                    {**known.endings, str(outcome): known.endings[outcome] + int(actions)},
                     known.duration_seconds + float(duration),
                     known.wait_seconds + float(wait),
                 )
@@ -146,8 +151,8 @@ class SummedStats:
         rows = self._named("group_id", since, until)
         return _named((self._groups.slug(int(name)), *told) for name, *told in rows)
 
-    def _named(self, column: str, since: datetime, until: datetime) -> Sequence[Sequence[Any]]:
-        return self._rows(
+    def _named(self, column: str, since: datetime, until: datetime) -> Iterator[Sequence[Any]]:
+        return self._stepwise(
             f"SELECT {column} AS name, outcome, SUM(actions) AS ended, SUM(duration_seconds),"
             f" SUM(wait_seconds) {self._rows_of} GROUP BY name, outcome ORDER BY ended DESC"
             f" LIMIT {MOST_NAMES * len(ENDINGS)}",
@@ -199,6 +204,18 @@ class SummedStats:
         if part.group is not None:
             where += f" AND group_id IN {listed(self._groups.ids([part.group]) or [-1])}"
         return where, values
+
+    def _stepwise(
+        self, statement: str, since: datetime, until: datetime, values: Mapping[str, object]
+    ) -> Iterator[Sequence[Any]]:
+        """Yield the rows of one statement for each step of a time; the caller sums them up."""
+        while since < until:
+            is_new = since >= until - _NEW
+            end = min(since + (_NEW_STEP if is_new else _OLD_STEP), until)
+            if not is_new:
+                end = min(end, until - _NEW)
+            yield from self._rows(statement, since, end, values)
+            since = end
 
     def _rows(
         self, statement: str, since: datetime, until: datetime, values: Mapping[str, object]
