@@ -200,7 +200,7 @@
     list[old]?.classList.remove("at");
     row.classList.add("at");
     row.scrollIntoView({ block: "nearest" });
-    row.querySelector("a[href], input[type=checkbox], button")?.focus({ preventScroll: true });
+    (row.querySelector("a[href]") || row.querySelector("input[type=checkbox], button"))?.focus({ preventScroll: true });
   }
   let isGoing = false; // After a g.
   const KEYS = {
@@ -223,7 +223,7 @@
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || stored.get("keys") === "off") return;
     if (at.closest?.("dialog, select, textarea, [contenteditable], input:not([type=checkbox], [type=radio])")) return;
-    if (event.key === "Enter" && at.closest?.("a, button, summary, input")) return;
+    if (event.key === "Enter" && at.closest?.("a, button, summary")) return;
     const link = isGoing && document.querySelector(`a[data-key="${CSS.escape(event.key)}"]`);
     isGoing = false;
     const act = link ? () => link.click() : Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : null;
