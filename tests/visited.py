@@ -38,6 +38,7 @@ START_SECONDS = 60.0
 THEME = "<?php echo is_404() ? 'no page of the site' : 'a page of the site';"
 # Loaded before the companion plugin. Where the site is, is said by the server that was started.
 PLACE = """<?php
+error_reporting( E_ALL );
 add_filter( 'pre_option_home', function () { return 'http://' . $_SERVER['HTTP_HOST'] . getenv( 'LAB_HOME_PATH' ); } );
 add_filter( 'pre_option_siteurl', function () { return 'http://' . $_SERVER['HTTP_HOST'] . getenv( 'LAB_HOME_PATH' ); } );
 function wp_mail() { return true; }
@@ -62,7 +63,10 @@ switch_theme( 'plain' );
 class Visited:
     """One WordPress, and where its server listens."""
 
+    root: Path
+    """The server's."""
     folder: Path
+    """The WordPress's."""
     host: str
     """With its port."""
     home_path: str
@@ -74,6 +78,11 @@ class Visited:
     def url(self) -> str:
         """The site's address, without a slash at its end."""
         return f"http://{self.host}{self.home_path}"
+
+    @property
+    def log(self) -> Path:
+        """What PHP and its server say."""
+        return self.root / "php.log"
 
     @property
     def must_use(self) -> Path:
@@ -149,7 +158,7 @@ def visited(server: MariaDB, folder: Path, home_path: str = "") -> Iterator[Visi
     store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
     store.parts.signing.make()
     with _php_server(folder, home_path) as host:
-        yield Visited(site, host, home_path, store, dsn, has_plugin=plugin is not None)
+        yield Visited(folder, site, host, home_path, store, dsn, has_plugin=plugin is not None)
     store.close()
     execute(server, f"DROP DATABASE {database}")
 
@@ -163,7 +172,8 @@ def _php_server(folder: Path, home_path: str) -> Iterator[str]:
     flags = {
         "opcache.enable_cli": "1",
         "opcache.revalidate_freq": "0",
-        "display_errors": "1",
+        "display_errors": "0",
+        "log_errors": "1",
         "output_buffering": "0",
     }
     words = [word for name, value in flags.items() for word in ("-d", f"{name}={value}")]

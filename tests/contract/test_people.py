@@ -599,6 +599,15 @@ def test_a_request_that_the_companion_hands_on_is_known_once(
         look = header(parts, clock, base=base, method="GET", checked=False)
         seen = forwarded(others, look, method="GET")
         assert (seen.base_path, seen.is_checked) == (base, False)
+    addresses = {
+        "203.0.113.9": "203.0.113.9",
+        "2001:DB8::1": "2001:db8::1",
+        "<b>": "",
+        7: "",
+        None: "",
+    }
+    for given, address in addresses.items():
+        assert forwarded(others, header(parts, clock, address=given)).address == address
 
 
 def test_a_header_fits_one_request_and_no_other(

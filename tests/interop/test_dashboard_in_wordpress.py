@@ -20,6 +20,7 @@ import pytest
 import requests
 
 from factories import insert, make_new
+from rows import column, query
 from served import served
 from servers import MariaDB
 from stores import open_store
@@ -48,8 +49,14 @@ def made_wordpress(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(name="site")
 def cleaned_site(wordpress: Visited) -> Iterator[Visited]:
-    """Without the companion plugin, and without what a test has put beside it."""
+    """Without the companion plugin, and without what a test has put beside it.
+
+    PHP has nothing to say of the companion plugin, and of the buffers that it leaves.
+    """
     yield wordpress
+    log = wordpress.log.read_text("utf-8", errors="replace")
+    told = re.findall(r"PHP (?:Fatal|Parse|Warning|Notice|Deprecated).*", log)
+    assert [one for one in told if "wpbridge.php" in one or "buffer" in one] == []
     for file in wordpress.must_use.glob("*.php"):
         if file.name != "00-place.php":
             file.unlink()
@@ -146,6 +153,7 @@ def test_a_request_is_handed_on_with_a_header_that_says_who_asks_for_what(
         "body_sha256": hashlib.sha256(b"").hexdigest(),
         "base": "/wpbridge",
         "checked": False,
+        "address": "127.0.0.1",
     }
     assert heard.headers == {
         "host": serve.server.removeprefix("tcp://"),
@@ -178,8 +186,9 @@ def test_the_gateway_knows_who_is_handed_on_once(
         with pytest.raises(NotKnown):
             known(**change)
     person = Person(name="site:shop", role="operator", source="site")
-    expected = Forwarded(person=person, base_path="/wpbridge", csrf=csrf, is_checked=True)
-    assert known() == expected
+    assert known() == Forwarded(
+        person=person, base_path="/wpbridge", csrf=csrf, is_checked=True, address="127.0.0.1"
+    )
     with pytest.raises(NotKnown):
         known()
 
@@ -433,6 +442,7 @@ def test_without_a_signing_secret_nobody_is_handed_on(
 # On the site's own address: other plugins, and other sites.
 
 NOISE = """<?php
+ini_set( 'display_errors', '1' );
 echo "\\xEF\\xBB\\xBF";
 echo $undefined_here;
 header( 'X-Other: noise' ); header( "Content-Security-Policy: script-src *" ); header( 'Cache-Control: public' );
@@ -660,20 +670,21 @@ def test_each_row_of_the_plugins_page_leads_to_its_action(
 
 # With the gateway itself behind it.
 
+# As plugins for sites behind a proxy do it.
+THEIR_ADDRESS = "<?php $_SERVER['REMOTE_ADDR'] = '203.0.113.9';"
+
 
 @pytest.mark.parametrize("base_path", ["", "/queue"])
-def test_somebody_opens_the_dashboard_from_wp_admin_by_one_click(
-    site: Visited, serve: Upstream, browser: Browser, tmp_path: Path, base_path: str
+def test_somebody_opens_the_dashboard_from_wp_admin_by_one_click_and_changes_something(
+    site: Visited, browser: Browser, tmp_path: Path, base_path: str
 ) -> None:
-    site.install(shown(serve))
-    csrf = csrf_of(site, serve, browser("shop"))
     now = SystemClock().now()
     [action] = insert(site.store, make_new("late_<b>", due_in=-60, now=now), now=now)
+    (site.must_use / "01-address.php").write_text(THEIR_ADDRESS)
     text = f'[web]\nbase_path = "{base_path}"\non_site = true\n'
     (tmp_path / "wpbridge.toml").write_text(text)
     with served(tmp_path, site.dsn, "--listen", "127.0.0.1:0") as gateway:
-        url = gateway.url.removesuffix(base_path)
-        server = url.replace("http://", "tcp://")
+        server = gateway.url.removesuffix(base_path).replace("http://", "tcp://")
         site.install(Entrance(on_site=True, server=server, base_path=base_path))
         shop = browser("shop")
         page = shop.get(f"{site.url}/wp-admin/tools.php?page=wpbridge", timeout=60)
@@ -684,27 +695,37 @@ def test_somebody_opens_the_dashboard_from_wp_admin_by_one_click(
         assert page.headers["Cache-Control"] == "private, no-store"
         assert not {"Set-Cookie", "Server"} & page.headers.keys()
         links = set(re.findall(r'(?:href|src|action)="([^"#]+)"', page.text))
-        assert links
         assert all(link.startswith("/wpbridge/") for link in links if link.startswith("/")), links
         [style] = [link for link in links if ".css" in link]
         asked = shop.get(f"http://{site.host}{style}", timeout=60)
-        direct = requests.get(f"{url}{base_path}{style.removeprefix('/wpbridge')}", timeout=60)
+        direct = requests.get(f"{gateway.url}{style.removeprefix('/wpbridge')}", timeout=60)
         assert (asked.status_code, asked.content) == (200, direct.content)
-        of_action = shop.get(f"{site.url}/wpbridge/actions/{action}", timeout=60)
-        assert of_action.status_code == 200
+        # When: the person cancels the action by a button of its page
+        url = f"{site.url}/wpbridge/actions/{action}"
+        of_action = shop.get(url, timeout=60)
         assert "late_&lt;b&gt;" in of_action.text
-        # When: a change is sent, with the nonce and without it
-        for form, words in (({"csrf": csrf}, "sign out of WordPress"), ({}, "did not come from")):
-            refused = shop.post(f"{site.url}/wpbridge/sign-out", data=form, timeout=60)
-            assert refused.status_code == 403
-            assert words in refused.text
+        begin = of_action.text.index('action="/wpbridge/changes/cancel"')
+        form = dict(re.findall(r'name="([a-z]+)" value="([^"]*)"', of_action.text[begin:]))
+        cancel = f"{site.url}/wpbridge/changes/cancel"
+        unasked = shop.post(cancel, data={**form, "csrf": "0123456789"}, timeout=60)
+        assert unasked.status_code == 403
+        assert column(site.store, "status", action) == "pending"
+        done = shop.post(cancel, data=form, timeout=60)
+        assert (done.status_code, done.url.partition("?")[0]) == (200, url), done.text
+        assert column(site.store, "status", action) == "canceled"
+        [(who, verb, detail)] = query(
+            site.store,
+            "SELECT who, verb, detail FROM wp_wpbridge_audit ORDER BY audit_id DESC LIMIT 1",
+        )
+        assert (who, verb) == ("site:shop", "cancel")
+        assert "203.0.113.9" in str(detail)
         # When: it is opened at an address of its own
-        site.install(Entrance(url=f"{url}{base_path}"))
+        site.install(Entrance(url=gateway.url))
         link = entered(shop, site, f"&to=/actions/{action}").headers["Location"]
         person = nobody()
         came = person.get(link, timeout=60)
         assert (came.status_code, f"{base_path}/actions/{action}" in came.text) == (200, True)
-        assert "late_&lt;b&gt;" in person.get(f"{url}{base_path}/actions/{action}", timeout=60).text
+        assert "late_&lt;b&gt;" in person.get(f"{gateway.url}/actions/{action}", timeout=60).text
         assert nobody().get(link, timeout=60).status_code == 403, "the link counts once"
 
 

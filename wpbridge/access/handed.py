@@ -7,6 +7,7 @@ ones were used. A header of a forwarded request names all of that request, so it
 
 import hashlib
 import hmac
+import ipaddress
 import re
 from datetime import datetime
 from typing import Any, Final
@@ -81,7 +82,13 @@ def forwarded_of(
     if person is None or has_ended or not (all(is_same) and is_now and is_allowed and is_told):
         raise NotKnown(NO_FORWARD)
     _use_once(store, "forward", claims, NO_FORWARD)
-    return Forwarded(person=person, base_path=base, csrf=csrf, is_checked=checked is True)
+    return Forwarded(
+        person=person,
+        base_path=base,
+        csrf=csrf,
+        is_checked=checked is True,
+        address=_address(_text(claims, "address")),
+    )
 
 
 def _signed(store: OpenStore, text: str, use: Use, refusal: str) -> dict[str, Any]:
@@ -103,6 +110,14 @@ def _text(claims: dict[str, Any], name: str) -> str:
     """Return a claim; empty for what is missing or is no text."""
     told = claims.get(name)
     return told if isinstance(told, str) else ""
+
+
+def _address(told: str) -> str:
+    """Return an address as it is written; empty for what is none."""
+    try:
+        return str(ipaddress.ip_address(told))
+    except ValueError:
+        return ""
 
 
 def _is_same(told: str, wanted: str) -> bool:

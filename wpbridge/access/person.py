@@ -50,6 +50,8 @@ class Forwarded:
     """What forms must send, so that the companion plugin takes them."""
     is_checked: bool
     """Whether the companion plugin has found that on this request. It is so on every change."""
+    address: str = ""
+    """The person's address, as PHP knows it. Empty where it is none."""
 
 
 def known_person(source: Source, name: str, role: object) -> Person | None:

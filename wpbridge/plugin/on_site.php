@@ -221,6 +221,7 @@ if ( ! class_exists( 'Wpbridge_On_Site', false ) ) {
 				'base'        => self::$asked['base'],
 				'csrf'        => wp_create_nonce( self::NONCE ),
 				'checked'     => 'POST' === $method,
+				'address'     => isset( $_SERVER['REMOTE_ADDR'] ) ? (string) $_SERVER['REMOTE_ADDR'] : '',
 			);
 			return wpbridge_token( 'forward', $claims, self::FORWARD_SECONDS );
 		}

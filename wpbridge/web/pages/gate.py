@@ -32,6 +32,8 @@ class Entered(NamedTuple):
     base: str
     csrf: str = ""
     is_on_site: bool = False
+    address: str = ""
+    """From where the person asks, if somebody hands the request on who knows it."""
 
 
 class Refused(Exception):
@@ -133,7 +135,9 @@ async def _forwarded(
         )
     except NotKnown as error:
         raise Refused(403, str(error)) from None
-    return Entered(found.person, found.base_path, found.csrf, is_on_site=True)
+    return Entered(
+        found.person, found.base_path, found.csrf, is_on_site=True, address=found.address
+    )
 
 
 async def _person(request: Request, pages: PageParts) -> Person | None:

@@ -82,6 +82,7 @@ def _visit(
         base=entered.base,
         csrf=entered.csrf,
         is_on_site=entered.is_on_site,
+        told_address=entered.address,
         form=gate.fields_of(body) if body else {},
         page=name,
     )

@@ -72,6 +72,8 @@ class Visit:
     """What the forms of a page must carry; empty where the browser's headers suffice."""
     is_on_site: bool = False
     """Whether the companion plugin hands the answer on at the site's own address."""
+    told_address: str = ""
+    """From where the person asks, as the companion plugin says it."""
     form: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What a form has sent: the values of each name."""
     page: str = ""
@@ -95,8 +97,9 @@ class Visit:
 
     @property
     def address(self) -> str:
-        """Return the address from which the request came; empty for a Unix socket."""
-        return self.request.client.host if self.request.client else ""
+        """Return the address from which the person asks; empty for a Unix socket."""
+        own = self.request.client.host if self.request.client else ""
+        return self.told_address or own
 
     def now(self) -> datetime:
         """Return the present time."""
