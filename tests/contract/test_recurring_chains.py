@@ -189,7 +189,8 @@ def test_more_than_is_looked_at_is_told(queue: Queue, monkeypatch: pytest.Monkey
     queue.schedule_recurring(NOW - HOUR, 3600, "busy", [2])
     seen = recurring_of(queue.store, NOW)
     assert (len(seen.chains), list(seen.crowded)) == (1, ["busy"])
-    queue.schedule_recurring(NOW - 2 * HOUR, 3600, "busy", [3])
+    for number in (2, 3):
+        queue.schedule_recurring(NOW - number * HOUR, 3600, "busy", [number + 1])
     seen = recurring_of(queue.store, NOW)
     assert (len(seen.chains), list(seen.crowded), list(seen.more)) == (1, ["busy"], ["busy"])
 
