@@ -4,10 +4,8 @@ from datetime import datetime
 from typing import Final
 
 from wpbridge.clock import from_text
+from wpbridge.queue.failure_groups import NO_MESSAGE
 from wpbridge.store.reading.failure_rows import SPAN_CHARS, FailureRow
-
-NO_MESSAGE: Final = "(no message)"
-"""The fingerprint of failures whose log does not say why."""
 
 
 class Entry:

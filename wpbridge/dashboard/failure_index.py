@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
 from wpbridge.clock import ZERO_DATE
-from wpbridge.dashboard.failure_entries import NO_MESSAGE, Entry, in_bucket
+from wpbridge.dashboard.failure_entries import Entry, in_bucket
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import WpbridgeError
+from wpbridge.queue.failure_groups import NO_MESSAGE
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.failure_rows import LOG_ROWS, FailureRow, FailureRows, Key, Reason, Sums
 from wpbridge.telling.fingerprints import Fingerprints
@@ -79,6 +80,7 @@ class FailureIndex:
         self._at: datetime | None = None
         self._error = ""
         self._thread: threading.Thread | None = None
+        self._is_over = False
 
     def remembered(self) -> Remembered:
         """Return what is remembered now."""
@@ -110,7 +112,7 @@ class FailureIndex:
         """
         with self._guard:
             is_fresh = self._at is not None and now() - self._at < FRESH
-            if self._thread is None and not is_fresh:
+            if self._thread is None and not is_fresh and not self._is_over:
                 self._thread = threading.Thread(
                     target=self._in_thread,
                     args=(open_store, now),
@@ -137,6 +139,13 @@ class FailureIndex:
             with self._guard:
                 self._thread = None
 
+    def close(self) -> None:
+        """Let a reading that goes on end soon, and wait for it. None begins any more."""
+        with self._guard:
+            self._is_over, thread = True, self._thread
+        if thread is not None:
+            thread.join()
+
     def catch_up(self, store: OpenStore, now: datetime) -> None:
         """Read all that has changed since the last time.
 
@@ -156,6 +165,8 @@ class FailureIndex:
         changed = [one for one in sorted(told, reverse=True) if self._sums.get(one) != told[one]]
         self._read, self._of = 0, sum(told[one].failures for one in changed)
         for chunk in _chunks(sorted(told, reverse=True), set(changed), told):
+            if self._is_over:
+                return
             self._read_chunk(rows, chunk, now)
             self._sums |= {bucket: told[bucket] for bucket in chunk}
         self._mark_requeued(rows, newest_log)

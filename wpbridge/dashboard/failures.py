@@ -10,14 +10,15 @@ from wpbridge.dashboard.failure_entries import Entry
 from wpbridge.dashboard.failure_index import Remembered
 from wpbridge.dashboard.retry_hints import RetryHint, hint_of
 from wpbridge.dataclass import dataclass
+from wpbridge.queue.failure_groups import is_meant
 from wpbridge.store.opened import OpenStore
 
-GROUPS: Final = 50
+GROUPS: Final = 25
 """So many groups are shown, those with the most failures."""
 IDS: Final = 20
-NAMES: Final = 8
+NAMES: Final = 5
 """So many hooks, and so many groups of actions, are named for each group of failures."""
-CHOICES: Final = 200
+CHOICES: Final = 50
 """So many hooks and groups of actions are offered to choose from."""
 SAMPLE_CHARS: Final = 300
 _BARS: Final = 48
@@ -34,6 +35,7 @@ class FailureWish:
     since: datetime | None = None
     until: datetime | None = None
     fingerprint: str = ""
+    """Its text, or its mark."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +155,9 @@ def _meant(entries: Sequence[Entry], slugs: dict[int, str], wish: FailureWish) -
         until = wish.until.timestamp()
         found = [entry for entry in found if entry.at is not None and entry.at <= until]
     if wish.fingerprint:
-        found = [entry for entry in found if entry.kind == wish.fingerprint]
+        kinds = {entry.kind for entry in found}
+        kinds = {kind for kind in kinds if is_meant(kind, wish.fingerprint)}
+        found = [entry for entry in found if entry.kind in kinds]
     return found
 
 
@@ -200,7 +204,8 @@ def _common(counts: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _most(names: set[str]) -> list[str]:
-    return sorted(names)[:CHOICES]
+    """Return the first names that a list of choices can show as they are."""
+    return sorted(name for name in names if name.isprintable())[:CHOICES]
 
 
 def _span(wish: FailureWish, now: datetime, oldest: int | None) -> Bars:

@@ -12,6 +12,11 @@ from wpbridge.dataclass import dataclass
 Chance: TypeAlias = Literal["likely", "mend", "partial", "unknown"]
 
 
+def N_(message: str) -> str:  # noqa: N802 - the name that gettext's tools know
+    """Mark a text for the catalogue of the pages, and return it as it is."""
+    return message
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryHint:
     """What a requeue may bring."""
@@ -26,8 +31,10 @@ def _any(*patterns: str) -> re.Pattern[str]:
 
 _PARTIAL: Final = RetryHint(
     chance="partial",
-    words="It may have run in part: its process ended in the middle. Look at what it has done"
-    " before you requeue it.",
+    words=N_(
+        "It may have run in part: its process ended in the middle. Look at what it has done"
+        " before you requeue it."
+    ),
 )
 _HINTS: Final = (
     (
@@ -39,7 +46,7 @@ _HINTS: Final = (
         ),
         RetryHint(
             chance="mend",
-            words="Nothing runs this hook: activate its plugin or register its handler first.",
+            words=N_("Nothing runs this hook: activate its plugin or register its handler first."),
         ),
     ),
     (
@@ -53,7 +60,9 @@ _HINTS: Final = (
         ),
         RetryHint(
             chance="mend",
-            words="Its row cannot be read: requeued as it is, it fails again. Mend what adds it.",
+            words=N_(
+                "Its row cannot be read: requeued as it is, it fails again. Mend what adds it."
+            ),
         ),
     ),
     (
@@ -66,8 +75,10 @@ _HINTS: Final = (
         ),
         RetryHint(
             chance="partial",
-            words="It ran into a limit and may have run in part. Give it more memory or time, or"
-            " less to do, before you requeue it.",
+            words=N_(
+                "It ran into a limit and may have run in part. Give it more memory or time, or"
+                " less to do, before you requeue it."
+            ),
         ),
     ),
     (
@@ -98,7 +109,7 @@ _HINTS: Final = (
         ),
         RetryHint(
             chance="mend",
-            words="The code or its data has a mistake: requeued as it is, it fails again.",
+            words=N_("The code or its data has a mistake: requeued as it is, it fails again."),
         ),
     ),
     (
@@ -109,8 +120,10 @@ _HINTS: Final = (
         ),
         RetryHint(
             chance="mend",
-            words="The other side refuses the request: look at its address, its data and your"
-            " credentials first.",
+            words=N_(
+                "The other side refuses the request: look at its address, its data and your"
+                " credentials first."
+            ),
         ),
     ),
     (
@@ -131,14 +144,16 @@ _HINTS: Final = (
         ),
         RetryHint(
             chance="likely",
-            words="Such errors often pass: it is likely to succeed when it is repeated. The other"
-            " side may have taken the first request all the same.",
+            words=N_(
+                "Such errors often pass: it is likely to succeed when it is repeated. The other"
+                " side may have taken the first request all the same."
+            ),
         ),
     ),
 )
 _UNKNOWN: Final = RetryHint(
     chance="unknown",
-    words="The message does not say. Requeue one of them first, and see how it ends.",
+    words=N_("The message does not say. Requeue one of them first, and see how it ends."),
 )
 _READ: Final = 2_000
 

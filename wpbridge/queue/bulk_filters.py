@@ -8,7 +8,7 @@ from typing import Any, Final
 from wpbridge.clock import from_text
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
-from wpbridge.queue.failure_groups import name_of
+from wpbridge.queue.failure_groups import is_meant, name_of
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.moments import iso
 from wpbridge.store.records import Query, Record
@@ -88,6 +88,6 @@ def _read(name: str, value: object) -> Any:
 
 
 def alike(queue: JobQueue, records: Sequence[Record], fingerprint: str) -> list[Record]:
-    """Return those of the failed actions whose failures have this in common."""
+    """Return those of the failed actions whose failures have this in common: its text or its mark."""
     messages = queue.ask(lambda store: store.failed.messages(records))
-    return [one for one in records if name_of(messages.get(one.id, "")) == fingerprint]
+    return [one for one in records if is_meant(name_of(messages.get(one.id, "")), fingerprint)]

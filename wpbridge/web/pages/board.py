@@ -6,11 +6,13 @@ The connections are the pages' own, and no statement on them takes longer than t
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Generic, TypeVar
 
 from wpbridge.dataclass import dataclass
 from wpbridge.queue.jobs import JobQueue
+from wpbridge.store.opened import OpenStore
 from wpbridge.web.readers import Readers
 
 T = TypeVar("T")
@@ -58,8 +60,22 @@ class Board:
             queue.store.session.statement_seconds = STATEMENT_SECONDS
             return queue
 
+        self._open = open_bounded
         self._readers = Readers(open_bounded, readers=readers)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+
+    @contextmanager
+    def opened(self) -> Iterator[OpenStore]:
+        """Yield a store on a connection of its own, for a thread that reads for long.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        queue = self._open()
+        try:
+            yield queue.store
+        finally:
+            queue.close()
 
     async def ask(self, question: Callable[[JobQueue], T]) -> T:
         """Return what a question finds, for one reader alone.

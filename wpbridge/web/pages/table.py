@@ -16,10 +16,12 @@ from wpbridge.web.pages import (
     changing,
     configuration,
     doctor,
+    failures,
     hooks,
     jobs,
     measures,
     overview,
+    recurring,
     sites,
     workers,
 )
@@ -67,6 +69,10 @@ PAGES: Final[tuple[Page, ...]] = (
         title=N_("Action"),
         answer=action.show,
         is_listed=False,
+    ),
+    Page(path="/failures", name="failures", title=N_("Failures"), answer=failures.show, key="f"),
+    Page(
+        path="/recurring", name="recurring", title=N_("Recurring"), answer=recurring.show, key="r"
     ),
     Page(path="/workers", name="workers", title=N_("Workers"), answer=workers.show, key="w"),
     Page(path="/hooks", name="hooks", title=N_("Hooks and groups"), answer=hooks.show, key="h"),

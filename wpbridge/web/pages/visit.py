@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from wpbridge.access.people import People
 from wpbridge.access.person import Person
 from wpbridge.clock import SystemClock
+from wpbridge.dashboard.failure_index import FailureIndex
 from wpbridge.dashboard.sites import Sites
 from wpbridge.dataclass import dataclass
 from wpbridge.doctor.explain import Explanation
@@ -51,8 +52,12 @@ class PageParts:
     sites: Sites = field(default_factory=Sites)
     """What is known of a network's sites."""
 
+    failures: FailureIndex = field(default_factory=FailureIndex)
+    """The failures that are remembered."""
+
     def close(self) -> None:
         """Close the connections."""
+        self.failures.close()
         self.board.close()
         self.people.close()
 
