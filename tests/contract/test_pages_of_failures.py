@@ -32,6 +32,25 @@ class Reader:
         self.session = requests.Session()
         self.session.headers["X-Person"] = "anna"
 
+    def failures(self, query: str = "") -> str:
+        """The page of failures, once they are read."""
+        while "The failures are being read" in (page := self.get(f"/failures{query}")):
+            pass
+        return page
+
+    def send(self, page: str, path: str, **more: str) -> str:
+        """Send the first form of a page that leads there; return the text of what follows."""
+        form = re.search(
+            rf'<form[^>]*action="({re.escape(path)})"[^>]*>(.*?)</form>', page, re.DOTALL
+        )
+        assert form is not None
+        inputs = re.findall(r'<input[^>]*\sname="([^"]*)"[^>]*\svalue="([^"]*)"', form[2])
+        data = {name: unescape(value) for name, value in inputs} | more
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        answer = self.session.post(f"{self.base}{form[1]}", data=data, headers=headers, timeout=60)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
     def get(self, path: str, status: int = 200) -> str:
         answer = self.session.get(f"{self.base}{path}", timeout=60)
         assert answer.status_code == status, answer.text
@@ -91,7 +110,7 @@ def test_what_failed_and_why(dsn: str, store: RunnerStore) -> None:
     ids = [failed(store, f"action failed via wpbridge: HTTP 503 of order {n}") for n in range(3)]
     failed(store, "action failed via wpbridge: HTTP 404 of order 7", "sync", hours=30, group="shop")
     with reading(dsn) as reader:
-        page = reader.get("/failures")
+        page = reader.failures()
         text = words(page)
         assert "4 failures stand" in text
         assert "HTTP 503 of order <n>" in text
@@ -105,26 +124,26 @@ def test_what_failed_and_why(dsn: str, store: RunnerStore) -> None:
         )
         assert any("/actions?status=failed&fingerprint=HTTP" in link for link in links(page))
 
-        assert "1 failure stands" in words(reader.get("/failures?hook=sync"))
-        assert "1 failure stands" in words(reader.get("/failures?group=shop"))
-        assert "3 failures stand" in words(reader.get("/failures?group=-"))
-        lately = reader.get("/failures?since=-2h")
+        assert "1 failure stands" in words(reader.failures("?hook=sync"))
+        assert "1 failure stands" in words(reader.failures("?group=shop"))
+        assert "3 failures stand" in words(reader.failures("?group=-"))
+        lately = reader.failures("?since=-2h")
         assert "3 failures stand" in words(lately)
         assert any("ended_since=20" in link for link in links(lately) if "preview" in link)
-        assert "No failure matches" in words(reader.get("/failures?hook=nobody"))
+        assert "No failure matches" in words(reader.failures("?hook=nobody"))
         assert "since:" in words(reader.get("/failures?since=yesterday", status=422))
 
         Queue(store.parts, close_store=False).requeue(ids)
-        later = reader.get("/failures?since=-2h&until=now")
+        later = reader.failures("?since=-2h&until=now")
         while "No failure matches" not in words(later):
             # What is two seconds old may be shown once more.
-            later = reader.get("/failures?since=-2h&until=now")
+            later = reader.failures("?since=-2h&until=now")
         assert "3 were requeued" in words(later)
 
 
 def test_empty_pages_say_what_to_do(dsn: str, store: RunnerStore) -> None:
     with reading(dsn) as reader:
-        assert "Nothing has failed" in words(reader.get("/failures"))
+        assert "Nothing has failed" in words(reader.failures())
         assert "Nothing recurs yet" in words(reader.get("/recurring"))
         assert "No recurring action matches" in words(reader.get("/recurring?hook=x"))
         assert "No chain has stopped" in words(reader.get("/recurring?state=stopped"))
@@ -145,13 +164,13 @@ def test_hostile_failures(dsn: str, store: RunnerStore) -> None:
     failed(store, f"action failed: {HOSTILE} password=hunter2", HOSTILE, group="<b>\u202e")
     failed(store, "")
     with reading(dsn) as reader:
-        page = reader.get("/failures")
+        page = reader.failures()
         assert "alert(1)" in page
         assert "hunter2" not in page
         assert "(no message)" in words(page)
         found = [link for link in links(page) if "/failures?hook=a" in link]
         assert "2 failures stand" in words(page)
-        assert "1 failure stands" in words(reader.get(found[0]))
+        assert "1 failure stands" in words(reader.failures(found[0].removeprefix("/failures")))
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator", "admin"])
@@ -205,3 +224,48 @@ def test_the_last_night_is_by_the_clock_of_the_site() -> None:
     wish = wish_of({"since": night.since, "until": night.until}, now, zone)
     assert wish.since == datetime(2026, 11, 23, 16, tzinfo=UTC)
     assert wish.until == datetime(2026, 11, 24, 6, tzinfo=UTC)
+
+
+def test_buttons_change_chains_and_lead_back(dsn: str, store: RunnerStore) -> None:
+    queue = Queue(store.parts, close_store=False)
+    made = queue.schedule_recurring(datetime.now(UTC) + HOUR, 900, HOSTILE, [1])
+    assert made is not None
+    with reading(dsn, "admin") as reader:
+        page = reader.get("/recurring")
+        page = reader.send(page, "/changes/pause")
+        assert "its hook is paused" in words(page)
+        assert [pause.name for pause in queue.pauses()] == [HOSTILE]
+        page = reader.send(page, "/changes/resume")
+        assert queue.pauses() == []
+        sure = reader.send(
+            page, "/changes/edit-schedule", interval="", cron="0 9 * * 1", tz="Europe/Rome"
+        )
+        assert queue.get(made).scheduled_at is not None
+        page = reader.send(sure, "/changes/edit-schedule")
+        assert "at 09:00, only on Monday, in Europe/Rome" in words(page)
+        page = reader.send(page, "/changes/run")
+        at = queue.get(made).scheduled_at
+        assert at is not None
+        assert at <= datetime.now(UTC)
+        page = reader.send(page, "/changes/cancel")
+        assert queue.get(made).status == "canceled"
+        assert "Ended" in words(page)
+
+
+def test_the_failures_of_a_group_are_requeued_by_its_button(dsn: str, store: RunnerStore) -> None:
+    ids = [failed(store, f"action failed: password=hunter2 HTTP 503 of {n}") for n in range(3)]
+    failed(store, "action failed: HTTP 404 for order 12")
+    with reading(dsn) as reader:
+        [link] = [
+            link
+            for link in links(reader.failures())
+            if "preview" in link and "fingerprint=~" in link
+        ]
+        preview = reader.get(link)
+        assert ids
+        assert "3" in words(preview)
+        listed = [
+            one for one in links(reader.failures()) if "/actions?" in one and "fingerprint=~" in one
+        ]
+        page = reader.get(listed[0])
+        assert [one for one in ids if f"/actions/{one}" not in page] == []

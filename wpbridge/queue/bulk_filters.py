@@ -88,6 +88,6 @@ def _read(name: str, value: object) -> Any:
 
 
 def alike(queue: JobQueue, records: Sequence[Record], fingerprint: str) -> list[Record]:
-    """Return those of the failed actions whose failures have this in common: its text or its mark."""
+    """Return those of the failed actions whose failures have this in common, by text or mark."""
     messages = queue.ask(lambda store: store.failed.messages(records))
     return [one for one in records if is_meant(name_of(messages.get(one.id, "")), fingerprint)]

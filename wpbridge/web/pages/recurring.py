@@ -39,15 +39,11 @@ async def show(visit: Visit) -> Response:
         states=STATE_WORDS,
         marks=[_marks(chain) for chain in seen.value.chains],
         late=_LATE,
-        back=_back(hook, after, state),
+        back=visit.url("recurring", hook=hook, after=after, state=state).removeprefix(
+            f"{visit.base}/"
+        ),
     )
 
 
 def _marks(chain: Chain) -> Endings:
     return endings([end.status for end in chain.endings])
-
-
-def _back(hook: str, after: str, state: str) -> str:
-    """Return where a change leads back to, as the table of pages has it; hooks may be any text."""
-    del hook, after
-    return f"recurring?state={state}" if state else "recurring"
