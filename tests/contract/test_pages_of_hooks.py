@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import requests
 
+from cli_helpers import Site
 from factories import bucketed
 from gateway import serving
 from remembered import remember
@@ -140,6 +141,7 @@ def test_hooks_are_listed_sorted_and_searched(
         link = unescape(re.findall(r'href="([^"]*hook=a%3C[^"]*)"', page)[0])
         assert "2" in words(browser.get(link.removeprefix(browser.base)))
         busy = browser.get("/hooks?hook=pay&period=24h")
+        assert "up to 2.5 s 36" in words(busy)
         assert "Completed 36" in words(busy).replace("  ", " ")
 
 
@@ -290,3 +292,32 @@ def test_the_sites_of_a_network_are_compared(
         assert "1<b>.example/ served here 1 100%" in re.sub(r"\s+", " ", page)
         assert "It has no queue" in page
         assert "There are no more sites" in words(browser.get("/sites?after=2"))
+
+
+def test_no_name_of_a_row_breaks_a_page(lite: Site) -> None:
+    """SQLite takes what is no text at all."""
+    store = lite.store
+    queue = Queue(store.parts, close_store=False)
+    names = ["x" * 191, HOSTILE, "\x00\x1b[31m", "a\u2028b\u202e", "🐘" * 90]
+    for name in names:
+        queue.schedule_single(datetime.now(UTC) - timedelta(hours=1), "here", [1], group="eu")
+        [[action]] = query(store, f"SELECT MAX(action_id) FROM {ACTIONS}")
+        change(
+            store, f"UPDATE {ACTIONS} SET hook = :name WHERE action_id = :id", name=name, id=action
+        )
+    queue.schedule_single(datetime.now(UTC) - timedelta(hours=1), "here", [1])
+    change(store, f"UPDATE {ACTIONS} SET hook = CAST(x'61ff62' AS TEXT) WHERE hook = 'here'")
+    change(
+        store,
+        f"UPDATE {ACTIONS} SET status = 'failed', last_attempt_gmt = '2026-01-01 00:00:00' WHERE action_id = 1",
+    )
+    with browsing(lite.dsn, "operator") as browser:
+        page = browser.get("/hooks")
+        assert not re.search("[\x00\x1b\u2028\u202e]", page)
+        links = re.findall(r'<td data-label="Name"><a[^>]*href="([^"]*)"', page)
+        # The first has failed, and nothing of its hook waits any more.
+        assert len(links) == len(names)
+        assert sum("%FF" in link for link in links) == 1
+        browser.get(f"/hooks?hook={names[0]}")
+        for link in links:
+            assert "Its actions" in browser.get(unescape(link).removeprefix(browser.base))

@@ -28,6 +28,8 @@ PAGE: Final = 50
 """So many jobs are on a page."""
 DELIVERIES: Final = 50
 """So many of the newest deliveries of a status are shown."""
+_MOST: Final = 255
+"""So much of a text from args is shown."""
 _FAILED: Final = "action failed via wpbridge: "
 _POSTED: Final = ("; given up after ", "the receiver answers 410 ")
 """What the last failure says if something was posted; without it no try was made."""
@@ -140,7 +142,7 @@ def _delivery(record: Record, entries: Sequence[LogEntry]) -> Delivery:
     return Delivery(
         action_id=record.id,
         status=record.status,
-        job=str(args.get("job", "")),
+        job=str(args.get("job", ""))[:_MOST],
         target=_target(args),
         tries=tries + (record.status == Status.COMPLETE),
         answer=answer,
@@ -160,13 +162,13 @@ def _args(record: Record) -> Mapping[str, object]:
 
 def _target(args: Mapping[str, object]) -> str:
     if "hook" in args:
-        return str(args["hook"])
+        return str(args["hook"])[:_MOST]
     try:
         parts = urlsplit(str(args.get("url", "")))
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         return ""
-    return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else ""
+    return f"{parts.scheme}://{parts.hostname}{port}"[:_MOST] if parts.hostname else ""
 
 
 def keys_of(store: OpenStore) -> tuple[KeySeen, ...]:

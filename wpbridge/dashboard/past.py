@@ -56,6 +56,8 @@ class Past:
     endings: Mapping[str, int]
     """Of all slots together, by outcome."""
     took: Percentiles
+    buckets: Buckets
+    """Of all slots together."""
     since: datetime | None
     """When counting began, if that was within the period; None for before, or for never."""
     is_counted: bool
@@ -102,6 +104,7 @@ def past_of(
         slots=tuple(slots),
         endings=_endings(hours),
         took=percentiles(buckets.values()),
+        buckets=_joined(buckets.values()),
         since=first if within else None,
         is_counted=first is not None,
     )
@@ -146,9 +149,7 @@ def _endings(hours: Iterable[HourSum]) -> dict[str, int]:
 
 def percentiles(buckets: Iterable[Buckets]) -> Percentiles:
     """Return the percentiles of what lies in buckets."""
-    whole = Buckets()
-    for one in buckets:
-        whole = whole.joined(one)
+    whole = _joined(buckets)
     took = [percentile(share, DURATION_BOUNDS, whole.durations) for share in (0.5, 0.95, 0.99)]
     waited = [percentile(share, WAIT_BOUNDS, whole.waits) for share in (0.5, 0.95, 0.99)]
     return Percentiles(
@@ -159,6 +160,13 @@ def percentiles(buckets: Iterable[Buckets]) -> Percentiles:
         wait_p95=waited[1],
         wait_p99=waited[2],
     )
+
+
+def _joined(buckets: Iterable[Buckets]) -> Buckets:
+    whole = Buckets()
+    for one in buckets:
+        whole = whole.joined(one)
+    return whole
 
 
 def heat_of(

@@ -1,10 +1,11 @@
 """The charts of what ended within a period, as the pages of metrics and of one hook show them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
 from wpbridge.dashboard.past import PERIODS, Past, Percentiles, Period
+from wpbridge.telling.metrics import DURATION_BOUNDS
 from wpbridge.web.pages import charts, scales
 from wpbridge.web.pages.chart_values import Chart
 from wpbridge.web.pages.texts import N_, tr
@@ -31,6 +32,8 @@ class PastCharts(NamedTuple):
     ended: Chart
     waits: Chart
     durations: Chart
+    histogram: Chart
+    """How many ran how long."""
 
 
 def period_of(told: str) -> Period:
@@ -59,4 +62,13 @@ def past_charts(past: Past, zone: tzinfo) -> PastCharts:
         durations=seconds(
             (half, lambda took: took.duration_p50), (most, lambda took: took.duration_p95)
         ),
+        histogram=_histogram(past.buckets.durations),
     )
+
+
+def _histogram(durations: Sequence[int]) -> Chart:
+    """Return a bar for each bucket of durations, with the bucket's bound for its name."""
+    bounds = [scales.told(bound, "seconds") for bound in DURATION_BOUNDS]
+    names = [tr("up to %s") % bound for bound in bounds] + [tr("more than %s") % bounds[-1]]
+    marks = {n: bound for n, bound in enumerate(bounds) if n % 2 == 0}
+    return charts.bars({tr("Attempts"): durations}, scales.Slots(tuple(names), marks))
