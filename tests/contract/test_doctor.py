@@ -1486,7 +1486,9 @@ def test_callbacks_that_nobody_runs(
         return
     finding = one(examined(), "own-hooks")
     assert finding.level == "problem"
-    assert finding.cause.startswith("1 callback(s) are due, the first for ")
+    assert finding.cause.startswith(
+        "1 action(s) of wpbridge's own (callbacks and bulks) are due, the first for "
+    )
     assert words in finding.cause
     store.parts.pauses.add([Pause(kind="group", name="wpbridge")], now=now())
     assert found(examined(), "own-hooks") == []
@@ -1509,6 +1511,6 @@ def test_callbacks_of_jobs_that_php_ended_and_nobody_released(
         at=tried,
         i=job,
     )
-    assert "1 callback(s) are due" in one(examined(), "own-hooks").cause
+    assert "1 action(s) of wpbridge's own" in one(examined(), "own-hooks").cause
     store.register(host="here", boot="boot", pid=1, pid_started="1")
     assert found(examined(), "own-hooks") == []

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from clocks import FakeClock
 from factories import NOW, insert, make_new
 from rows import column, log_of, query
 from wpbridge import Context
-from wpbridge.action import Status
+from wpbridge.action import BULK_HOOK, Status
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.runner.identity import Identity, identity
+from wpbridge.runner.limits import RescuePolicy
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.runner.reaper import MOST_DEATHS, MOST_DEATHS_BESIDE, reap
 from wpbridge.store.base import ClaimFilter, RunnerRecord
@@ -90,6 +93,34 @@ def test_who_ran_alone_is_failed_after_three_deaths(
         die(store, 1, open_queue(dsn), enter(store, 2))
     assert column(store, "status", doom) == "failed"
     assert "its runners died 3 times" in log_of(store, doom)[-1]
+
+
+@pytest.mark.parametrize("policy", ["fail", "hold"])
+def test_what_wpbridge_adds_for_itself_runs_again_whatever_was_settled_for_others(
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], policy: RescuePolicy
+) -> None:
+    own, other = insert(store, make_new(BULK_HOOK), make_new())
+    claim = enter(store, 1).claim_due(now=NOW, limit=2, only=ANY)
+    assert claim is not None
+    store.start([(action, []) for action in claim.actions], now=NOW, once=False)
+    reaper = enter(open_queue(dsn), 2)
+    found = reap(reaper, identity(), FakeClock(), policy=policy, judge=is_one)
+    assert found == {own}
+    assert column(store, "status", own) == "pending"
+    assert column(store, "scheduled_date_gmt", own) is not None
+    is_failed = column(store, "status", other) == "failed"
+    assert is_failed or column(store, "scheduled_date_gmt", other) is None
+
+
+def test_an_own_action_outlives_more_deaths(
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    """A bulk of minutes is stopped with its host now and then, and is not the cause."""
+    (own,) = insert(store, make_new(BULK_HOOK))
+    for _ in range(MOST_DEATHS_BESIDE):
+        assert column(store, "status", own) == "pending"
+        die(store, 1, open_queue(dsn), enter(store, 2))
+    assert column(store, "status", own) == "failed"
 
 
 def test_neighbours_are_not_blamed(

@@ -5,6 +5,7 @@ is done (``answer``), or never arrives (``question``).
 """
 
 import io
+import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -33,7 +34,9 @@ from wpbridge.migrate.wp_cron import undo as wp_cron_undo
 from wpbridge.migrate.wp_cron.moving import Mover, read
 from wpbridge.migrate.wp_cron.plan import GROUP, Choice
 from wpbridge.outcome import Completed, LogLine
+from wpbridge.queue.commands import carry_out
 from wpbridge.queue.facade import Queue
+from wpbridge.queue.jobs import JobQueue
 from wpbridge.runner import concluding, log_texts
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.base import ClaimFilter
@@ -412,3 +415,20 @@ def test_what_was_known_before_is_not_told_as_added(
     assert imported(some[:1]) == (1, 0)
     with cut_at_commit(far, proxy, lost):
         assert imported(some) == (2, 1)
+
+
+@both
+def test_a_change_that_is_noted(far: RunnerStore, proxy: Proxy, lost: Lost) -> None:
+    """What is requeued is requeued once, and has one row in the audit table."""
+    jobs = JobQueue(far.parts, close_store=False)
+    ids = far.insert([make_new("h", args=(n,)) for n in range(3)], now=NOW)
+    change(far, "UPDATE wp_actionscheduler_actions SET status = 'failed'")
+    jobs.store.audit.prepare()
+    with cut_at_commit(far, proxy, lost):
+        done = carry_out(jobs, "requeue", ids, {"again": True}, who="user:anna")
+    assert done.ids == tuple(ids)
+    assert far.counts() == {"failed": 3, "pending": 3}
+    new = query(far, "SELECT action_id FROM wp_actionscheduler_actions WHERE status = 'pending'")
+    assert sorted(done.made.values()) == sorted(int(str(one)) for (one,) in new)
+    [(detail,)] = query(far, "SELECT detail FROM wp_wpbridge_audit")
+    assert json.loads(str(detail))["changed"] == 3

@@ -4,6 +4,7 @@ It takes turns: after some seconds it goes back into the queue, so that a runner
 other actions too. So a pause of its hook or its group stops it within such a turn.
 """
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -26,6 +27,20 @@ from wpbridge.queue.jobs import JobQueue
 TURN_SECONDS: Final = 20.0
 LATER: Final = timedelta(minutes=1)
 """When the database does not answer in time, it goes on so much later."""
+
+
+def run_with_room(context: Context, places: threading.Semaphore) -> dict[str, Any]:
+    """Run one action of ``wpbridge_bulk`` as :func:`run` does, if one of the places is free.
+
+    Raises:
+        Snooze: all are taken by other bulks. It comes again after their turn.
+    """
+    if not places.acquire(blocking=False):
+        raise Snooze(timedelta(seconds=TURN_SECONDS), "other bulks have their turn")
+    try:
+        return run(context)
+    finally:
+        places.release()
 
 
 def run(context: Context, *, monotonic: Callable[[], float] = time.monotonic) -> dict[str, Any]:

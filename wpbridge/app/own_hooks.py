@@ -1,5 +1,6 @@
 """The handlers of wpbridge's own hooks, which each runner has, and whether anybody runs them."""
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -16,6 +17,8 @@ from wpbridge.store.running.ownership import runners
 
 OWN: Final = frozenset({BULK_HOOK, CALLBACK_HOOK})
 """wpbridge's own hooks."""
+BULKS_AT_ONCE: Final = 2
+"""So many bulks a runner makes at once: callbacks go out meanwhile."""
 _UNRUN_SECONDS: Final = 120
 """After this time a due action should have been run, where cron starts a run each minute."""
 _LATE_SECONDS: Final = 600
@@ -30,10 +33,12 @@ def own_handlers(settings: Settings) -> dict[str, Handler]:
 
         job_callbacks.run(context, settings)
 
+    places = threading.BoundedSemaphore(BULKS_AT_ONCE)
+
     def bulk(*, context: Context) -> dict[str, Any]:
         from wpbridge.app import bulk_changes  # noqa: PLC0415 - few runs make one
 
-        return bulk_changes.run(context)
+        return bulk_changes.run_with_room(context, places)
 
     return {
         BULK_HOOK: describe(BULK_HOOK, bulk, timeout=0),

@@ -27,7 +27,7 @@ CAP: Final = 100_000
 
 async def listed(call: Call) -> Response:
     """List actions, by id, page by page."""
-    query = _query(call.query)
+    query = query_of(call.query)
     limit = query.limit
     seen = await call.parts.readers.ask(lambda q: q.find(replace(query, limit=limit + 1)))
     page = seen[:limit]
@@ -35,7 +35,8 @@ async def listed(call: Call) -> Response:
     return json_answer({"actions": [action_document(one) for one in page], "next": following})
 
 
-def _query(told: Any) -> Query:
+def query_of(told: Any) -> Query:
+    """Return the query of filters; raise a Problem for what is none."""
     now = SystemClock().now()
     dates: dict[str, Any] = {
         name: parse_moment(told[name], now, name=name)

@@ -1,7 +1,7 @@
-"""Run wpbridge's own actions beside the gateway, so that callbacks go out where it serves alone.
+"""Run wpbridge's own actions beside the gateway: callbacks and bulks, where it serves alone.
 
 It is a runner as any other, on a thread of its own, which claims wpbridge's own hooks and nothing
-else. Where a daemon runs too, whoever comes first runs a callback.
+else. Where a daemon runs too, whoever comes first runs one.
 """
 
 import threading
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from wpbridge.app import OWN, make_runner
 from wpbridge.app.parts import prepared
 from wpbridge.errors import WpbridgeError
+from wpbridge.site.bounds import Bounds
 from wpbridge.site.config import Settings
 from wpbridge.telling.log import tell
 from wpbridge.web.counted import Counted
@@ -18,6 +19,8 @@ from wpbridge.web.counted import Counted
 if TYPE_CHECKING:
     from wpbridge.runner.loop import Runner
 
+PLACES: Final = 8
+"""So many own actions run at once: callbacks go out while bulks take minutes."""
 _AGAIN_SECONDS: Final = 30.0
 """After a trouble that ends the runner, another one is tried so much later."""
 
@@ -33,6 +36,7 @@ class OwnRunner:
             handlers=(),
             webhooks={},
             php=False,
+            concurrency=Bounds(PLACES, PLACES),
             hooks=tuple(sorted(OWN)),
             exclude_hooks=(),
             groups=(),

@@ -6,7 +6,7 @@ Nobody gets past a route's rights: a route without any is one of the few that ev
 from typing import Final
 
 from wpbridge.queue.commands import COMMANDS
-from wpbridge.web import actions, adding, events, health, jobs
+from wpbridge.web import actions, adding, bulk, events, health, jobs
 from wpbridge.web.bodies import MOST_BATCH_BYTES
 from wpbridge.web.declarations import ACTION, ACTIONS, DATE, FILTERS, JOB, JOBS, NEW_JOB, Schema
 from wpbridge.web.route import NDJSON, Body, Route
@@ -134,6 +134,16 @@ ROUTES: Final[tuple[Route, ...]] = (
         )
         for command in COMMANDS.values()
         if command.kind != "queue"
+    ),
+    Route(
+        method="POST",
+        path="/v1/actions:bulk",
+        answer=bulk.change,
+        summary="Change all actions that a filter matches: first `dry_run`, then with its count.",
+        rights=("operate", "administer"),
+        body=Body(bulk.BULK),
+        statuses={200: bulk.PREVIEW, 202: bulk.STARTED},
+        problems=("conflict",),
     ),
     Route(
         method="GET",

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wpbridge import app
-from wpbridge.action import CALLBACK_HOOK, UPKEEP_HOOKS
+from wpbridge.action import BULK_HOOK, CALLBACK_HOOK, UPKEEP_HOOKS
 from wpbridge.errors import ConfigError
 from wpbridge.executors.handlers import Handler, describe
 from wpbridge.executors.routes import Decision, Routes
@@ -311,7 +311,7 @@ def test_routes_of_tells_python_from_webhooks_by_the_settings() -> None:
     assert routes.decide("w", "") == Decision("webhook", "webhook")
     assert routes.decide("left", "") == Decision("leave", "route 1")
     assert routes.decide(UPKEEP, "").why == "the plugin's own upkeep needs php, which is off"
-    assert routes.hooks() == frozenset({"p", "w", "left", CALLBACK_HOOK})
+    assert routes.hooks() == frozenset({"p", "w", "left", BULK_HOOK, CALLBACK_HOOK})
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_a_claim_is_for_what_has_a_handler_or_with_php_for_any_hook(
     php: bool, owns_site: bool
 ) -> None:
     found = hook_filter(Settings(php=php, owns_site=owns_site), handlers("a", "b"))
-    assert found == (None if php else {"a", "b", CALLBACK_HOOK}, php and owns_site)
+    assert found == (None if php else {"a", "b", BULK_HOOK, CALLBACK_HOOK}, php and owns_site)
 
 
 def test_a_claim_is_narrowed_by_the_settings_and_judged_by_the_routes() -> None:
