@@ -29,7 +29,7 @@ def statuses(store: RunnerStore, hook: str) -> list[str]:
 
 
 def test_a_preview_then_the_count_then_all_are_changed(dsn: str, store: RunnerStore) -> None:
-    with serving(dsn) as gateway:
+    with serving(dsn, runs_own=True, poll_interval="0.05s") as gateway:
         ids = [gateway.add("mail", at="2036-01-01")["action_id"] for _ in range(3)]
         seen = ask(gateway, 200, {**CANCEL, "dry_run": True})
         assert (seen["count"], seen["is_capped"], seen["up_to_id"]) == (3, False, ids[-1])
