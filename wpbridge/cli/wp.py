@@ -68,7 +68,9 @@ def install_plugin(
         did = f"would {_DEEDS[change]}" if dry_run else change
         print_line(f"{did} {file}: {what}")
     if remove and not (dry_run or own_hooks.forget_sign(site) or change == "unchanged"):
-        told(f"the option {own_hooks.SIGN} could not be deleted: callbacks and bulks would go to PHP")
+        told(
+            f"the option {own_hooks.SIGN} could not be deleted: callbacks and bulks would go to PHP"
+        )
 
 
 def _refuse_loss(
