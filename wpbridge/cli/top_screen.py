@@ -6,8 +6,7 @@ from typing import Final
 
 from wpbridge.cli.output import counted
 from wpbridge.cli.terminal import Piece
-from wpbridge.dashboard.overview import Overview
-from wpbridge.monitor.ended import EndedRow
+from wpbridge.dashboard.overview import HookRow, Overview
 from wpbridge.site.moments import iso
 
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -85,7 +84,7 @@ def _number(name: str, number: str, note: str, style: str = "") -> Line:
     return [(f"{name:10} ", _DIM), (f"{number:>10}", style or _STRONG), (f"  {note}", _DIM)]
 
 
-def _hooks(title: str, column: str, rows: Sequence[EndedRow]) -> Iterator[Line]:
+def _hooks(title: str, column: str, rows: Sequence[HookRow]) -> Iterator[Line]:
     """Yield a small table, whose names come last: they may be of any width."""
     if not rows:
         return

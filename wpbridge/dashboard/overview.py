@@ -1,17 +1,19 @@
 """How the whole queue stands at one moment: what the first page and ``wpbridge top`` show."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from wpbridge.action import Status
 from wpbridge.dataclass import dataclass
-from wpbridge.monitor.ended import EndedRow, ended_by
+from wpbridge.monitor.ended import hour_of
 from wpbridge.monitor.history import summed
 from wpbridge.monitor.percentiles import percentile
 from wpbridge.monitor.readings import Readings, read
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.counting import CAP
+from wpbridge.store.reading.summed_stats import NameSum, Part
 from wpbridge.store.records import Query
 from wpbridge.store.rows.stats import Count
 from wpbridge.telling.counting import ENDINGS
@@ -24,6 +26,17 @@ SILENT: Final = timedelta(minutes=5)
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _TOP: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRow:
+    """What ended of one hook within 24 hours."""
+
+    name: str
+    complete: int
+    failed: int
+    duration_p95: float | None = None
+    """In seconds; None where it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +67,10 @@ class Overview:
     """For how long actions were due before they started, in seconds; of the last hour."""
     wait_p95: float | None
     duration_p95: float | None
-    failing: Sequence[EndedRow]
+    failing: Sequence[HookRow]
     """The hooks with the most failures of 24 hours."""
-    slowest: Sequence[EndedRow]
-    """The hooks with the longest durations (p95) of 24 hours."""
+    slowest: Sequence[HookRow]
+    """The hooks with the longest mean durations of 24 hours, by their 95th percentile."""
     paused: Sequence[tuple[str, str, datetime | None, str]]
     """The pauses in force: kind, name, end and reason."""
     held_hooks: Sequence[str]
@@ -100,7 +113,7 @@ def overview_of(store: OpenStore, now: datetime) -> Overview:
     readings = read(store, now)
     begin = (now - _HOUR).replace(second=0, microsecond=0)
     lately = [one for one in store.stats.between(begin, now) if one.outcome in ENDINGS]
-    hooks = ended_by(store, "hook", now - _DAY, now)
+    hooks = store.summed.hooks(hour_of(now - _DAY), now)
     query = Query(statuses=(Status.FAILED,), modified_since=now - _DAY)
     return Overview(
         at=now,
@@ -119,8 +132,8 @@ def overview_of(store: OpenStore, now: datetime) -> Overview:
         wait_p50=percentile(0.5, WAIT_BOUNDS, summed(one.waits for one in lately)),
         wait_p95=percentile(0.95, WAIT_BOUNDS, summed(one.waits for one in lately)),
         duration_p95=percentile(0.95, DURATION_BOUNDS, summed(one.durations for one in lately)),
-        failing=sorted((row for row in hooks if row.failed), key=_failures)[:_TOP],
-        slowest=sorted((row for row in hooks if row.duration_p95), key=_slowness)[:_TOP],
+        failing=_failing(hooks),
+        slowest=_slowest(store, hooks, now),
         paused=_pauses(readings),
         held_hooks=sorted(store.held.hooks()),
         recurring_stopped=readings.recurring_stopped,
@@ -147,9 +160,24 @@ def _pauses(readings: Readings) -> list[tuple[str, str, datetime | None, str]]:
     return [(one.kind, one.name, one.until, one.reason) for one in readings.pauses]
 
 
-def _failures(row: EndedRow) -> tuple[int, str]:
-    return (-row.failed, row.name)
+def _failing(hooks: Sequence[NameSum]) -> list[HookRow]:
+    worst = sorted(hooks, key=lambda one: (-one.endings["failed"], one.name))[:_TOP]
+    return [_row(one) for one in worst if one.endings["failed"]]
 
 
-def _slowness(row: EndedRow) -> tuple[float, str]:
-    return (-(row.duration_p95 or 0.0), row.name)
+def _slowest(store: OpenStore, hooks: Sequence[NameSum], now: datetime) -> list[HookRow]:
+    """Return the slowest hooks. Percentiles are read of those alone whose mean is highest."""
+    timed = [one for one in hooks if one.actions and one.duration_seconds > 0]
+    timed.sort(key=lambda one: (-one.duration_seconds / one.actions, one.name))
+    begin = hour_of(now - _DAY)
+    rows = []
+    for one in timed[:_TOP]:
+        part = Part(hook=one.name)
+        told = store.summed.buckets(store.summed.hours(begin, now, part), part).values()
+        durations = summed(hour.durations for hour in told)
+        rows.append(replace(_row(one), duration_p95=percentile(0.95, DURATION_BOUNDS, durations)))
+    return sorted(rows, key=lambda row: (-(row.duration_p95 or 0.0), row.name))
+
+
+def _row(one: NameSum) -> HookRow:
+    return HookRow(name=one.name, complete=one.endings["complete"], failed=one.endings["failed"])
