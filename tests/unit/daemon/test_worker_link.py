@@ -72,3 +72,21 @@ def test_a_concurrency_that_is_told_before_there_is_a_runner_is_kept_for_it() ->
         link._obey()
         link.close({})
     assert told == [8, 2]
+
+
+def test_what_is_taken_over_from_the_worker_before_is_kept_for_the_runner() -> None:
+    ours, theirs = socket.socketpair()
+    loop = Loop()
+    with ours, theirs:
+        link = WorkerLink(theirs, SignClock(), Lifetime())
+        link._speaker.start()
+        ours.sendall(b"carry quiet\ndeaths 3\n")
+        link._obey()
+        link.attach(cast("Any", loop), files=list)
+        assert (loop.carried, link.deaths) == ("quiet", 3)
+        # What people wish from then on is told to the supervisor.
+        loop.wished("stop")
+        link.close({})
+        ours.setblocking(False)
+        said = [json.loads(line) for line in ours.recv(65536).splitlines()]
+    assert {"event": "wish", "wish": "stop"} in said
