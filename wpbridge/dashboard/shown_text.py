@@ -5,28 +5,18 @@ is not printable is shown as a code such as ``\u202e``, so nothing on a page can
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from wpbridge.codec import args as args_codec
 from wpbridge.codec.jsontext import is_finite
+from wpbridge.dashboard.hidden_values import MASK, hide, is_hidden
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import CodecError
-from wpbridge.patterns import matches
 from wpbridge.telling.visible import visible, visible_json
 
-MASK: Final = "••••••"
 MOST_CHARACTERS: Final = 2048
 _DEEPEST: Final = 40
-_PAIR: Final = re.compile(
-    r"""(["']?)([\w.\-\[\]]{1,100})\1(\s{0,8}(?:=>|[=:])\s{0,8})("(?:[^"\\]|\\.)*"?|'[^']*'?|[^\s&,;}\])]+)"""
-)
-"""A name and its value in a text, as in JSON, in a query and in a header."""
-_SERIALIZED: Final = re.compile(r'(s:\d+:"([^"]{1,100})";)(s:\d+:"[^"]*"|[a-zA-Z]:[^;{]*)')
-"""A name and its value as PHP serializes them."""
-_BEARER: Final = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}")
-_USER_INFO: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@]+@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +34,7 @@ def shown_text(text: str, patterns: Sequence[str], most: int = MOST_CHARACTERS) 
     """Return a text of a log or an error: lines stay lines, values of masked names are hidden."""
     # What lies far beyond is not even looked at.
     part = text[: most * 4]
-    masked = _masked_text(part, patterns)
+    masked = hide(part, patterns)
     lines = "\n".join(visible(line) for line in masked.splitlines())
     is_cut = len(lines) > most or len(text) > len(part)
     return Shown(text=lines[:most], is_cut=is_cut, is_masked=masked != part)
@@ -77,7 +67,7 @@ def short_args(args: bytes, patterns: Sequence[str], most: int = 120) -> str:
 
 def short_text(text: str, patterns: Sequence[str], most: int = 120) -> str:
     """Return the beginning of a text on one line, for a list; masked as :func:`shown_text`."""
-    line = visible(_masked_text(text[: most * 4], patterns))
+    line = visible(hide(text[: most * 4], patterns))
     return line if len(line) <= most else f"{line[:most]}…"
 
 
@@ -102,36 +92,12 @@ def _masked(value: Any, patterns: Sequence[str], depth: int) -> Any:
     match value:
         case Mapping():
             return {
-                name: MASK if _is_hidden(str(name), patterns) else _masked(one, patterns, depth - 1)
+                name: MASK if is_hidden(str(name), patterns) else _masked(one, patterns, depth - 1)
                 for name, one in value.items()
             }
         case list() | tuple():
             return [_masked(one, patterns, depth - 1) for one in value]
         case str():
-            return _masked_text(value, patterns)
+            return hide(value, patterns)
         case _:
             return value
-
-
-def _masked_text(text: str, patterns: Sequence[str]) -> str:
-    """Hide the values of masked names inside of a text. Args may hold JSON in a text, or a URL."""
-
-    def pair(found: re.Match[str]) -> str:
-        quote, name, between, value = found[1], found[2], found[3], found[4]
-        if not _is_hidden(name, patterns):
-            return found[0]
-        ends = value[0] if value[0] in "\"'" else ""
-        return f"{quote}{name}{quote}{between}{ends}{MASK}{ends}"
-
-    def serialized(found: re.Match[str]) -> str:
-        return f"{found[1]}{MASK}" if _is_hidden(found[2], patterns) else found[0]
-
-    text = _SERIALIZED.sub(serialized, text)
-    text = _BEARER.sub(rf"\1\2{MASK}", text)
-    text = _USER_INFO.sub(rf"\1{MASK}@", text)
-    return _PAIR.sub(pair, text)
-
-
-def _is_hidden(name: str, patterns: Sequence[str]) -> bool:
-    folded = name.casefold()
-    return any(matches(pattern.casefold(), folded) for pattern in patterns)

@@ -1,13 +1,21 @@
 """The overview: how the whole queue stands."""
 
 import shlex
+from datetime import timedelta, tzinfo
+from typing import Final
 
 from starlette.responses import Response
 
-from wpbridge.dashboard.overview import overview_of
+from wpbridge.dashboard.overview import Overview, overview_of
 from wpbridge.site.config import Settings
-from wpbridge.web.pages.charts import sparkline
+from wpbridge.web.pages import charts
+from wpbridge.web.pages.chart_values import Chart
+from wpbridge.web.pages.scales import Slots
+from wpbridge.web.pages.texts import tr
 from wpbridge.web.pages.visit import Visit
+
+_MARK_EVERY: Final = 15
+"""The minutes that these divide have their time below the chart."""
 
 
 async def show(visit: Visit) -> Response:
@@ -19,8 +27,7 @@ async def show(visit: Visit) -> Response:
         "overview.html",
         seen=value,
         age=seen.age_seconds,
-        complete_spark=sparkline(list(value.complete_minutes), width=360, height=48),
-        failed_spark=sparkline(list(value.failed_minutes), width=360, height=48),
+        ended=_ended(value, visit.zone),
         cron_line=f"* * * * * {command} --quiet",
         work_line=shlex.join(["wpbridge", "work", *_site_flags(visit.settings)]),
     )
@@ -30,4 +37,21 @@ def _site_flags(settings: Settings) -> list[str]:
     """Return the flags that name the site; a DSN may hold a password, so it is not shown."""
     if settings.path is not None:
         return ["--path", str(settings.path)]
-    return ["--dsn", "…"] if settings.dsn else []
+    return ["--dsn", "DSN"] if settings.dsn else []
+
+
+def _ended(seen: Overview, zone: tzinfo) -> Chart:
+    """Return the chart of what ended in each of the last minutes."""
+    count = len(seen.complete_minutes)
+    begin = seen.at.replace(second=0, microsecond=0) - timedelta(minutes=count - 1)
+    times = [(begin + timedelta(minutes=n)).astimezone(zone) for n in range(count)]
+    slots = Slots(
+        names=tuple(f"{at:%H:%M}" for at in times),
+        marks={n: f"{at:%H:%M}" for n, at in enumerate(times) if at.minute % _MARK_EVERY == 0},
+    )
+    series = {
+        tr("Completed"): list(seen.complete_minutes),
+        tr("Failed"): list(seen.failed_minutes),
+    }
+    kinds = {tr("Completed"): "good", tr("Failed"): "bad"}
+    return charts.bars(series, slots, kinds=kinds)
