@@ -1,6 +1,7 @@
 """Changes of everything that a filter matches: what is pinned, typed, changed, and noted."""
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -21,6 +22,7 @@ from wpbridge.queue.bulk import Bulk, BulkRefused, Preview, preview, start
 from wpbridge.queue.bulk_filters import Filter, filter_of, told_of
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.facade import Queue
+from wpbridge.queue.failure_groups import NO_MESSAGE, mark_of
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
@@ -445,3 +447,23 @@ def test_args_of_others_fail(side: Side, args: Any) -> None:
     given = context(hook=BULK_HOOK, args=args, open_queue=lambda: side.queue)
     with pytest.raises(ExecutionError, match="none that can be run"):
         bulk_changes.run(given)
+
+
+def test_two_bulks_at_once_leave_places_for_others(side: Side) -> None:
+    side.add(2)
+    one = side.start("cancel")
+    args = json.loads(side.queue.get(one).args)
+    given = context(id=one, hook=BULK_HOOK, args=args, open_queue=lambda: side.queue)
+    places = threading.BoundedSemaphore(1)
+    with places, pytest.raises(Snooze, match="other bulks have their turn"):
+        bulk_changes.run_with_room(given, places)
+    assert side.statuses() == {"pending": 2}
+    assert bulk_changes.run_with_room(given, places) == {"changed": 2, "skipped": {}}
+    assert places.acquire(blocking=False)
+
+
+def test_failures_are_found_by_the_mark_of_their_fingerprint(side: Side) -> None:
+    """As in an address of a page, where the text must not stand."""
+    side.add(2, status="failed")
+    seen = side.preview("requeue", Filter(query=Query(), fingerprint=mark_of(NO_MESSAGE)))
+    assert seen.count == 2

@@ -9,7 +9,7 @@ import pytest
 
 from factories import NOW
 from rows import change, column, log_of, query, set_status
-from stores import registered
+from stores import again, registered
 from wpbridge.action import ActionId
 from wpbridge.codec import schedule
 from wpbridge.errors import InputError
@@ -19,6 +19,7 @@ from wpbridge.queue.facade import Queue
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.records import Change, Query
+from wpbridge.store.running.runner_store import RunnerStore
 
 FAR = "2036-01-01T00:00:00Z"
 TOLD: dict[str, dict[str, Any]] = {
@@ -214,3 +215,18 @@ def test_a_change_by_a_query_notes_each_page(queue: Queue, jobs: JobQueue) -> No
         ("actions by a filter", 200),
     ]
     assert len(rows[0][3]["ids"]) == 100
+
+
+@pytest.mark.parametrize("dsn", ["mariadb"], indirect=True)
+def test_tables_without_priorities_say_so(store: RunnerStore, queue: Queue) -> None:
+    one = queue.schedule_single("+1h", "h") or ActionId(0)
+    change(
+        queue.store,
+        "ALTER TABLE wp_actionscheduler_actions"
+        " DROP INDEX claim_id_status_priority_scheduled_date_gmt",
+    )
+    change(queue.store, "ALTER TABLE wp_actionscheduler_actions DROP COLUMN priority")
+    old = JobQueue(again(store).parts, close_store=False)
+    with pytest.raises(InputError, match=r"^priority: the tables of this plugin have no"):
+        do(old, "priority", [one], priority=3)
+    assert old.get(one).status == "pending"

@@ -17,8 +17,14 @@ VERBS = {
     "delete": ("would delete", "deleted", "complete", ()),
     "requeue": ("would requeue", "requeued", "failed", ()),
     "reschedule": ("would reschedule", "rescheduled", "pending", ("--in", "2h")),
+    "priority": ("would reprioritize", "reprioritized", "pending", ("--to", "3")),
 }
 """The words of a dry run and after, a status that fits, and what else has to be given."""
+
+
+def deed(verb: str) -> str:
+    """What messages call a change; for most the name of the command."""
+    return VERBS[verb][0].removeprefix("would ")
 
 
 def add(site: Site, *hooks: str, status: str = "pending", **more: object) -> list[int]:
@@ -106,7 +112,7 @@ def test_what_is_meant_has_to_be_said(lite: Site, verb: str) -> None:
     add(lite, "h", status=fitting)
     before = tables(lite.store)
     for arguments, words in (
-        ([], f"name what to {verb}"),
+        ([], f"name what to {deed(verb)}"),
         (["1", "--hook", "h"], "give ids or filters, not both"),
         (["1", "x"], "'x' is no action id"),
         (["1", ""], "'' is no action id"),
@@ -176,7 +182,9 @@ def test_more_than_twenty_need_a_yes(lite: Site, verb: str) -> None:
     for which in (["--hook", "h"], [str(i) for i in ids]):
         told = lite(verb, *which, *more)
         assert is_one_line(told, 2)
-        assert told.err == (f"wpbridge: {verb} 21 actions: add --yes, or --dry-run to see which\n")
+        assert told.err == (
+            f"wpbridge: {deed(verb)} 21 actions: add --yes, or --dry-run to see which\n"
+        )
     assert tables(lite.store) == before
     assert lite.ok(verb, *map(str, ids[:20]), *more).startswith(f"{done} 20 actions")
     add(lite, *["g"] * 21, status=fitting)

@@ -220,23 +220,25 @@ def reschedule(
     short_help="Set the priority of pending actions.",
     epilog="""
 Examples:
-  wpbridge priority 0 4711 4712
-  wpbridge priority 20 --hook send_mail --dry-run
+  wpbridge priority 4711 4712 --to 0
+  wpbridge priority --hook send_mail --to 20 --dry-run
 """,
 )
-@click.argument("priority", metavar="PRIORITY", type=click.IntRange(0, 255))
 @click.argument("targets", metavar="[ID…]", nargs=-1)
 @site_options
 @filter_options
+@click.option(
+    "--to", type=click.IntRange(0, 255), required=True, metavar="N", help="0 to 255; 0 runs first."
+)
 @change_options
 @click.pass_context
 @one_line_errors
-def priority(ctx: click.Context, priority: int, targets: Sequence[str], **flags: Any) -> None:
-    """Give pending actions that no runner has claimed another priority: 0 to 255, 0 runs first."""
+def priority(ctx: click.Context, targets: Sequence[str], *, to: int, **flags: Any) -> None:
+    """Give pending actions that no runner has claimed another priority; lower runs first."""
     changing = Changing(
-        verb="set the priority of",
-        done="given another priority",
-        deed=lambda queue, which, dry: queue.set_priority(which, priority, dry_run=dry),
+        verb="reprioritize",
+        done="reprioritized",
+        deed=lambda queue, which, dry: queue.set_priority(which, to, dry_run=dry),
         statuses=("pending",),
     )
     change(ctx, targets, flags, changing)

@@ -20,10 +20,11 @@ from wpbridge.queue.fields import plain
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.store.queueing.adding import Added
 from wpbridge.store.records import Query, Record
+from wpbridge.telling.fingerprints import Fingerprints
 
 MOST_COUNTED: Final = 500_000
 """How far a preview counts."""
-MOST_READ: Final = 100_000
+MOST_READ: Final = 50_000
 """So many failures a preview reads to find those that are alike; then its count is capped."""
 SAMPLE: Final = 5
 _PAGE: Final = 1000
@@ -250,10 +251,10 @@ def _narrowed(command: Command, meant: Filter) -> Query:
 
 def _count_alike(queue: JobQueue, query: Query, fingerprint: str) -> tuple[int, bool, list[Record]]:
     """Count the failures that are alike, the newest first, as far as they may be read."""
-    count, read = 0, 0
+    count, read, known = 0, 0, Fingerprints()
     sample: list[Record] = []
     for page in _falling(queue, query):
-        found = alike(queue, page, fingerprint)
+        found = alike(queue, page, fingerprint, known=known)
         count, read = count + len(found), read + len(page)
         sample += found[: SAMPLE - len(sample)]
         if read >= MOST_READ:

@@ -8,10 +8,11 @@ from typing import Any, Final
 from wpbridge.clock import from_text
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
-from wpbridge.queue.failure_groups import is_meant, name_of
+from wpbridge.queue.failure_groups import NO_MESSAGE, is_meant
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.moments import iso
 from wpbridge.store.records import Query, Record
+from wpbridge.telling.fingerprints import Fingerprints
 
 _PAGES: Final = frozenset(
     {"after_id", "before_id", "up_to_id", "beyond", "order", "descending", "limit", "offset"}
@@ -87,7 +88,18 @@ def _read(name: str, value: object) -> Any:
     raise InputError(f"filter: {name} is no such value")
 
 
-def alike(queue: JobQueue, records: Sequence[Record], fingerprint: str) -> list[Record]:
-    """Return those of the failed actions whose failures have this in common, by text or mark."""
+def alike(
+    queue: JobQueue,
+    records: Sequence[Record],
+    fingerprint: str,
+    *,
+    known: Fingerprints | None = None,
+) -> list[Record]:
+    """Return those of the failed actions whose failures have this in common, by text or mark.
+
+    ``known`` remembers fingerprints from one page of actions to the next.
+    """
+    known = known or Fingerprints()
     messages = queue.ask(lambda store: store.failed.messages(records))
-    return [one for one in records if is_meant(name_of(messages.get(one.id, "")), fingerprint)]
+    names = {one.id: known.of(messages.get(one.id, "")) or NO_MESSAGE for one in records}
+    return [one for one in records if is_meant(names[one.id], fingerprint)]

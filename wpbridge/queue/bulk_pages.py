@@ -21,6 +21,7 @@ from wpbridge.store.queueing.edits import REQUEUED_FROM
 from wpbridge.store.records import Record
 from wpbridge.store.rows.audit import AuditRecord
 from wpbridge.telling.fingerprint import fingerprint
+from wpbridge.telling.fingerprints import Fingerprints
 
 PAGE: Final = 500
 """Actions that one transaction changes."""
@@ -65,6 +66,7 @@ class BulkPages:
         self._command = command_of(bulk.verb)
         self._values = self._command.read(bulk.told, queue.now())
         self._thing = thing_of(action_id)
+        self._fingerprints = Fingerprints()
         self.progress = _progress(queue, action_id)
 
     def step(self) -> bool:
@@ -92,7 +94,9 @@ class BulkPages:
 
     def _alike(self, page: Sequence[Record]) -> Sequence[Record]:
         wanted = self._bulk.filter.fingerprint
-        return alike(self._queue, page, wanted) if wanted else page
+        if not wanted:
+            return page
+        return alike(self._queue, page, wanted, known=self._fingerprints)
 
     def _change(self, ids: Sequence[ActionId], reached: ActionId) -> None:
         """Change these actions in one transaction. The filter is asked once more, and the guards.
