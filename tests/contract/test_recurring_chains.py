@@ -216,5 +216,5 @@ def test_any_text_is_a_chain(queue: Queue) -> None:
 def test_statements_walk_the_index_by_hook(queue: Queue) -> None:
     for statement in (queue.store.chain_rows._live, queue.store.chain_rows._ended):
         explain = "EXPLAIN QUERY PLAN " if queue.store.dialect.name == "sqlite" else "EXPLAIN "
-        plan = str(query(queue.store, explain + statement.text, hook="sync"))
+        plan = str(query(queue.store, explain + statement.text.replace(":most", "9"), hook="sync"))
         assert "hook_status_scheduled_date_gmt" in plan

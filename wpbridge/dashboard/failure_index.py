@@ -26,6 +26,9 @@ from wpbridge.telling.fingerprints import Fingerprints
 MOST: Final = 200_000
 FRESH: Final = timedelta(seconds=3)
 """What was read within this time is not read again."""
+_OLD: Final = timedelta(seconds=15)
+"""A page waits a moment for what is newer than this."""
+_MOST_WAIT: Final = 0.15
 _CHUNK: Final = 2_000
 """Ten minutes beside each other are read together, up to so many failures."""
 _PAGE: Final = 5_000
@@ -100,15 +103,17 @@ class FailureIndex:
         open_store: Callable[[], AbstractContextManager[OpenStore]],
         now: Callable[[], datetime],
         *,
-        wait_seconds: float = 0.15,
+        wait_seconds: float | None = None,
     ) -> Remembered:
         """Return what is remembered, after a reading in a thread has had a moment to end.
+
+        What is not old yet is returned at once, and read again in the meantime.
 
         Args:
             open_store: opens a store that the thread alone uses. It is called in that thread, and
                 closed there.
             now: the time.
-            wait_seconds: how long the caller waits for the thread.
+            wait_seconds: how long the caller waits for the thread; None for at most 0.15.
         """
         with self._guard:
             is_fresh = self._at is not None and now() - self._at < FRESH
@@ -120,7 +125,9 @@ class FailureIndex:
                     daemon=True,
                 )
                 self._thread.start()
-            thread = self._thread
+            thread, is_old = self._thread, self._at is None or now() - self._at > _OLD
+        if wait_seconds is None:
+            wait_seconds = _MOST_WAIT if is_old else 0.0
         if thread is not None:
             thread.join(wait_seconds)
         return self.remembered()

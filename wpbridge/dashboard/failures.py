@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import nlargest
+from operator import attrgetter
 from typing import Final
 
 from wpbridge.dashboard.failure_entries import Entry
@@ -22,6 +23,10 @@ CHOICES: Final = 50
 """So many hooks and groups of actions are offered to choose from."""
 SAMPLE_CHARS: Final = 300
 _BARS: Final = 48
+_HOOK: Final = attrgetter("hook")
+_GROUP: Final = attrgetter("group_id")
+_AT: Final = attrgetter("at")
+_NEWEST: Final = attrgetter("attempt", "id")
 _STEPS: Final = (300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86_400, 7 * 86_400)
 
 
@@ -105,7 +110,7 @@ def failures_of(
 
     The database is asked only for the names of groups and for one message of each group shown.
     """
-    slugs = {group: store.groups.slug(group) for group in {e.group_id for e in remembered.entries}}
+    slugs = {group: store.groups.slug(group) for group in set(map(_GROUP, remembered.entries))}
     meant = _meant(remembered.entries, slugs, wish)
     by_kind: dict[str, list[Entry]] = {}
     requeued = outlived = 0
@@ -114,11 +119,15 @@ def failures_of(
             requeued += 1
         elif entry.is_outlived:
             outlived += 1
+        elif alike := by_kind.get(entry.kind):
+            alike.append(entry)
         else:
-            by_kind.setdefault(entry.kind, []).append(entry)
+            by_kind[entry.kind] = [entry]
     shown = sorted(by_kind.items(), key=lambda one: (-len(one[1]), one[0]))
-    spans = [entry.at for _, alike in shown for entry in alike if entry.at is not None]
-    bars = _span(wish, now, min(spans, default=None))
+    oldest = min(
+        (min(_dates(alike), default=None) for _, alike in shown), key=_or_last, default=None
+    )
+    bars = _span(wish, now, oldest)
     newest = {kind: _newest(alike) for kind, alike in shown[:GROUPS]}
     samples = _samples(store, newest)
     return FailuresSeen(
@@ -130,7 +139,7 @@ def failures_of(
         count=sum(len(alike) for _, alike in shown),
         requeued=requeued,
         outlived=outlived,
-        hooks=_most({entry.hook for entry in remembered.entries}),
+        hooks=_most(set(map(_HOOK, remembered.entries))),
         slugs=_most(set(slugs.values())),
         is_cut=remembered.is_cut,
         known=len(remembered.entries),
@@ -168,9 +177,11 @@ def _like(
     slugs: dict[int, str],
     bars: Bars,
 ) -> LikeFailures:
-    dates = [entry.at for entry in alike if entry.at is not None]
-    hooks = Counter(entry.hook for entry in alike)
-    groups = Counter(slugs[entry.group_id] for entry in alike)
+    dates = _dates(alike)
+    hooks: Counter[str] = Counter(map(_HOOK, alike))
+    groups = Counter[str]()
+    for group, count in Counter(map(_GROUP, alike)).items():
+        groups[slugs[group]] += count
     return LikeFailures(
         fingerprint=alike[0].kind,
         count=len(alike),
@@ -188,7 +199,7 @@ def _like(
 
 
 def _newest(alike: Sequence[Entry]) -> list[int]:
-    newest = nlargest(IDS, alike, key=lambda entry: (entry.attempt, entry.id))
+    newest = nlargest(IDS, alike, key=_NEWEST)
     return [entry.id for entry in newest]
 
 
@@ -228,9 +239,14 @@ def _span(wish: FailureWish, now: datetime, oldest: int | None) -> Bars:
 
 def _counted(empty: Bars, dates: Sequence[int]) -> Bars:
     first, step = int(empty.begin.timestamp()), int(empty.step.total_seconds())
-    counts = list(empty.counts)
-    for at in dates:
-        place = (at - first) // step
-        if 0 <= place < len(counts):
-            counts[place] += 1
+    places = Counter((at - first) // step for at in dates)
+    counts = [places[place] for place in range(len(empty.counts))]
     return Bars(begin=empty.begin, step=empty.step, counts=counts)
+
+
+def _dates(alike: Sequence[Entry]) -> list[int]:
+    return [at for at in map(_AT, alike) if at is not None]
+
+
+def _or_last(at: int | None) -> float:
+    return float("inf") if at is None else at

@@ -30,6 +30,7 @@ OF_HOOK: Final = 50
 """So many chains of one hook are shown."""
 LATELY: Final = timedelta(days=31)
 """For so long a chain is shown that has no live action any more."""
+_FEW: Final = 5
 _LATE: Final = 2
 """From so many runs on it is said how late they began."""
 
@@ -189,9 +190,8 @@ def _of_hook(store: OpenStore, hook: str, site: "_Site") -> list[Chain]:
     live: dict[_Key, list[ChainRow]] = {}
     for row in store.chain_rows.live(hook):
         live.setdefault(_Key(row.group_id, row.args), []).append(row)
-    ended = store.chain_rows.ended(hook)
     over: dict[_Key, list[EndedRow]] = {}
-    for one in ended:
+    for one in _endings_of(store, hook, len(live)):
         over.setdefault(_Key(one.group_id, one.args), []).append(one)
     without = [key for key in over if key not in live and _ended_lately(over[key], site.now)]
     wanted = {"waiting": list(live), "running": list(live), "stopped": without, "ended": without}
@@ -208,6 +208,15 @@ def _of_hook(store: OpenStore, hook: str, site: "_Site") -> list[Chain]:
         endings = [_ending(row, runs) for row in reversed(over.get(key, [])[:ENDINGS])]
         found.append(_chain(record, live.get(key, []), endings, zones.get(record.id), site))
     return sorted(found, key=lambda chain: (not chain.dates, chain.dates[:1], chain.record.id))
+
+
+def _endings_of(store: OpenStore, hook: str, live: int) -> list[EndedRow]:
+    """Return the endings of a hook. Most hooks have no chain, which a few endings show."""
+    if not live:
+        few = store.chain_rows.ended(hook, _FEW)
+        if not any(row.repeats for row in few):
+            return []
+    return store.chain_rows.ended(hook, ENDINGS * max(2, live))
 
 
 def _ended_lately(rows: Sequence[EndedRow], now: datetime) -> bool:

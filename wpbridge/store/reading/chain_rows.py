@@ -83,7 +83,7 @@ class ChainRows:
         self._ended = text(
             " UNION ALL ".join(
                 f"SELECT * FROM (SELECT {columns}, {repeats} FROM {hinted} WHERE hook = :hook"
-                f" AND status = '{status}' ORDER BY scheduled_date_gmt DESC LIMIT {ENDED})"
+                f" AND status = '{status}' ORDER BY scheduled_date_gmt DESC LIMIT :most)"
                 f" AS {status}"
                 for status in ("complete", "failed", "canceled")
             )
@@ -130,9 +130,12 @@ class ChainRows:
         found = self._session.run(lambda c: c.execute(self._pending, {"hook": hook}).scalar())
         return number(found) > LIVE
 
-    def ended(self, hook: str) -> list[EndedRow]:
-        """Return the endings of a hook that were due last, the newest first."""
-        rows = self._fetched(self._ended, {"hook": hook})
+    def ended(self, hook: str, most: int = ENDED) -> list[EndedRow]:
+        """Return the endings of a hook that were due last, so many of each status at most.
+
+        The newest come first.
+        """
+        rows = self._fetched(self._ended, {"hook": hook, "most": min(most, ENDED)})
         found = [
             EndedRow(
                 number(action), str(status), number(group), as_bytes(args), date(at), bool(repeats)
