@@ -11,6 +11,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -35,12 +36,20 @@ def main(folder: Path) -> None:
         dsn = empty_queue(Path(place, "queue.db"))
         demo_queue(Path(place, "queue.db"), datetime.now(UTC))
         with chromium() as browser, serving(dsn, keys={}, **SIGNED_IN) as gateway:
-            for name, path in sorted(reached(browser, gateway.url).items()):
+            pages = {**reached(browser, gateway.url), "action": _failed_one(browser, gateway.url)}
+            for name, path in sorted(pages.items()):
                 _taken(browser, gateway.url + path, folder / f"{name}.png", SIZE)
                 if name == DARK:
                     _taken(browser, gateway.url + path, folder / f"{name}-dark.png", SIZE, "dark")
                 if name == ON_A_PHONE:
                     _taken(browser, gateway.url + path, folder / f"{name}-phone.png", NARROW)
+
+
+def _failed_one(browser: Browser, base: str) -> str:
+    """The path of an action that has more to show than others."""
+    with tab(browser, base) as it:
+        link = it.go("actions?status=failed").locator("table.rows .id a").nth(1)
+        return (link.get_attribute("href") or "").removeprefix(urlsplit(base).path)
 
 
 def _taken(

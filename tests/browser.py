@@ -187,15 +187,15 @@ def ways(page: Page, base: str) -> set[str]:
 def reached(browser: Browser, base: str, *, whole: bool = False) -> dict[str, str]:
     """An address of each page of the table, found by links from the overview.
 
-    It ends when all are found, or with ``whole`` when nothing is left to look at. Of the addresses
-    of one page that differ in the names of their parameters, each is looked at.
+    It ends when all are found. With ``whole`` each page is also looked at with each parameter that
+    a link gives to it.
     """
     patterns = {
         page.name: re.compile(re.sub(r"\{\w+(:\w+)?\}", "[^/?]+", page.path))
         for page in table.PAGES
     }
     found: dict[str, str] = {}
-    seen: set[tuple[str, frozenset[str]]] = set()
+    seen: set[tuple[str, str]] = set()
     with tab(browser, base) as it:
         waiting = ["/"]
         while waiting and (whole or len(found) < len(patterns)):
@@ -203,9 +203,9 @@ def reached(browser: Browser, base: str, *, whole: bool = False) -> dict[str, st
             for way in sorted(ways(it.page, base), key=len):
                 path, _, query = way.partition("?")
                 for name in (one for one in patterns if patterns[one].fullmatch(path)):
-                    kind = name, frozenset(parse_qs(query, keep_blank_values=True))
-                    if kind not in seen:
-                        seen.add(kind)
+                    kinds = {(name, one) for one in ("", *parse_qs(query, keep_blank_values=True))}
+                    if kinds - seen:
+                        seen |= kinds
                         waiting.append(way)
                     found.setdefault(name, way)
     return found

@@ -1,5 +1,6 @@
 """What the script adds to pages in a browser: renewal, keys, selection, times, copying, the theme."""
 
+import base64
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, expect
 
+import docs
+import screenshots
 from browser import SIGNED_IN, Tab, chromium, missing_browser, tab
 from conftest import needs
 from databases import empty_queue
@@ -281,6 +284,57 @@ def test_a_command_is_copied_also_without_a_clipboard_of_pages(browser: Browser,
         expect(page.locator("#said")).to_have_text("Copied")
         assert page.evaluate("window.copied") == block.locator("code").inner_text()
         it.check()
+
+
+@pytest.mark.parametrize("path", ["", "actions/1", "doctor"])
+def test_commands_that_pages_show_are_there(it: Tab, path: str) -> None:
+    page = it.go(path)
+    told = page.locator("pre.code code").all_inner_texts()
+    commands = [line for line in told if line.startswith("wpbridge ")]
+    assert commands or path == ""
+    assert [docs.unknown_words(line) for line in commands if docs.unknown_words(line)] == []
+
+
+def test_the_first_page_is_small(browser: Browser, shop: str) -> None:
+    with tab(browser, shop) as it:
+        sizes = it.go("").evaluate(
+            "['navigation', 'resource'].flatMap((kind) => performance.getEntriesByType(kind))"
+            ".map((one) => one.transferSize)"
+        )
+        assert len(sizes) >= 4
+        assert sum(sizes) <= 60_000
+
+
+def test_changes_are_offered_for_what_they_can_be_made_to(it: Tab) -> None:
+    page = it.go("actions?status=failed")
+    bar = page.locator(".selection")
+    expect(bar.get_by_role("button", name="Requeue")).to_be_visible()
+    expect(bar.get_by_role("button", name="Cancel")).to_have_count(0)
+    page = it.go("actions?status=pending")
+    expect(bar.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(bar.get_by_role("button", name="Requeue")).to_have_count(0)
+
+
+def test_a_picture_has_its_colors_in_a_palette(it: Tab) -> None:
+    page = it.go("")
+    whole = page.screenshot(clip={"x": 0, "y": 0, "width": 120, "height": 40})
+    small = screenshots.in_colors(whole)
+    assert len(small) < len(whole)
+    page.goto("about:blank")
+    one, other = (page.evaluate(PIXELS, base64.b64encode(png).decode()) for png in (whole, small))
+    assert one[:2] == other[:2] == [120, 40]
+    assert max(abs(a - b) for a, b in zip(one[2], other[2], strict=True)) <= 16
+    page.go_back()
+
+
+PIXELS = """async (text) => {
+  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const image = await createImageBitmap(new Blob([bytes], {type: "image/png"}));
+  const paper = new OffscreenCanvas(image.width, image.height).getContext("2d");
+  paper.drawImage(image, 0, 0);
+  const pixels = [...paper.getImageData(0, 0, image.width, image.height).data];
+  return [image.width, image.height, pixels];
+}"""
 
 
 def test_what_no_page_may_do_is_found(browser: Browser, shop: str) -> None:

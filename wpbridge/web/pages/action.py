@@ -85,7 +85,7 @@ def _fitting(detail: Detail) -> list[Command]:
 
 def _commands(settings: Settings, number: int) -> list[str]:
     flags = shlex.join(["--path", str(settings.path)]) if settings.path else ""
-    return [f"wpbridge {verb} {number} {flags}".rstrip() for verb in ("show", "logs", "explain")]
+    return [f"wpbridge {verb} {number} {flags}".rstrip() for verb in ("get", "logs", "explain")]
 
 
 def _curl(visit: Visit, number: int) -> str:

@@ -1,7 +1,7 @@
 """The list of actions: all filters stand in the address, and pages go on from the last row."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -14,7 +14,7 @@ from wpbridge.dashboard.ids import id_of
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.queue.bulk_filters import alike
-from wpbridge.queue.commands import COMMANDS
+from wpbridge.queue.commands import COMMANDS, Command
 from wpbridge.queue.enqueue import encoded
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.moments import parse_moment
@@ -156,6 +156,16 @@ async def show(visit: Visit) -> Response:
         counts=counts.value,
         cap=listing.COUNT_CAP,
         is_first_page=not after,
-        commands=[one for one in COMMANDS.values() if one.kind == "actions"],
+        commands=_commands(chosen.query.statuses),
         back=visit.url("actions", order=order, **chosen.told).removeprefix(f"{visit.base}/"),
     )
+
+
+def _commands(statuses: Collection[str]) -> list[Command]:
+    """Return the changes that can be made to actions of any of these statuses; of all for none."""
+    return [
+        one
+        for one in COMMANDS.values()
+        if one.kind == "actions"
+        and (not statuses or not one.statuses or set(one.statuses) & set(statuses))
+    ]
