@@ -300,3 +300,10 @@ def test_each_job_of_a_batch_counts_for_the_rate(dsn: str) -> None:
             for _ in range(2)
         ]
     assert statuses == [202, 429]
+
+
+def test_the_api_is_not_reached_through_the_site(gateway: Gateway) -> None:
+    """What the companion plugin hands on may see pages, whatever key it holds."""
+    for path in ("/v1/actions", "/metrics", "/docs", "/openapi.json", "/livez"):
+        answer = gateway.ask("GET", path, headers={"X-Wpbridge-Forward": "a.b.c"})
+        assert answer.status_code == 404, path

@@ -22,7 +22,7 @@ from wpbridge.web import bodies
 from wpbridge.web.access_log import CALLER
 from wpbridge.web.callers import TOKEN, gate_of
 from wpbridge.web.calls import Call, Parts
-from wpbridge.web.headers import HEADERS, SafeHeaders
+from wpbridge.web.headers import FORWARD, HEADERS, SafeHeaders
 from wpbridge.web.problems import Problem, problem_of
 from wpbridge.web.queries import Parameters
 from wpbridge.web.route import NDJSON, Route
@@ -102,6 +102,7 @@ def _endpoint(route: Route, holder: dict[str, Any]) -> ASGIApp:
 
     async def answer(request: Request) -> Response:
         try:
+            _check_way(request)
             takes = route.takes_tokens
             caller = await holder["gate"](request, takes) if route.rights else NOBODY
             request.scope[CALLER] = caller.name
@@ -166,6 +167,11 @@ async def _body(route: Route, check: bodies.Check | None, request: Request) -> A
 
 NOBODY: Final = Caller(name="", key_name="", rights=frozenset())
 """Who calls a route that everybody may call."""
+
+
+def _check_way(request: Request) -> None:
+    if FORWARD in request.headers:
+        raise Problem("not-found", "through the site there are pages alone")
 
 
 def _check_rights(route: Route, caller: Caller) -> None:

@@ -5,6 +5,9 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+FORWARD: Final = "x-wpbridge-forward"
+"""The header in which the companion plugin says for whom it asks. Only pages answer such requests:
+what comes from the site's own address is no client of the API."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -13,12 +13,11 @@ from wpbridge.access.person import Person
 from wpbridge.site.config import Settings
 from wpbridge.site.web_kinds import Listen
 from wpbridge.web import bodies
+from wpbridge.web.headers import FORWARD
 from wpbridge.web.pages.guarding import is_own_host, is_own_page
 from wpbridge.web.pages.visit import PageParts
 from wpbridge.web.problems import Problem
 
-FORWARD: Final = "x-wpbridge-forward"
-"""The header in which the companion plugin says for whom it asks."""
 MOST_BODY: Final = 1_048_576
 MOST_FIELDS: Final = 2_000
 SAFE: Final = frozenset({"GET", "HEAD"})
