@@ -50,3 +50,13 @@ def test_hooks_that_fail_most_and_the_slowest_ones_are_told(store: RunnerStore) 
 def test_without_statistics_no_hook_is_told(store: RunnerStore) -> None:
     seen = overview_of(store.parts, NOW)
     assert (seen.failing, seen.slowest) == ([], [])
+
+
+def test_a_day_of_hooks_is_read_once_a_minute(store: RunnerStore) -> None:
+    store.parts.own.ensure(store.names.stats)
+    seen = []
+    for seconds in (0, 59, 60):
+        store.parts.stats.add([ended("h", "failed", 1, ago=timedelta(hours=1))])
+        at = NOW + timedelta(seconds=seconds)
+        seen.append([row.failed for row in overview_of(store.parts, at).failing])
+    assert seen == [[1], [1], [3]]

@@ -7,13 +7,13 @@ from typing import Final
 
 from wpbridge.action import Status
 from wpbridge.dataclass import dataclass
-from wpbridge.monitor.ended import hour_of
 from wpbridge.monitor.history import summed
 from wpbridge.monitor.percentiles import percentile
 from wpbridge.monitor.readings import Readings, read
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.counting import CAP
-from wpbridge.store.reading.summed_stats import NameSum, Part
+from wpbridge.store.reading.day_of_hooks import SlowHook
+from wpbridge.store.reading.summed_stats import NameSum
 from wpbridge.store.records import Query
 from wpbridge.store.rows.stats import Count
 from wpbridge.telling.counting import ENDINGS
@@ -25,7 +25,6 @@ SILENT: Final = timedelta(minutes=5)
 """With something due, somebody should have run something within this time."""
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
-_TOP: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +112,7 @@ def overview_of(store: OpenStore, now: datetime) -> Overview:
     readings = read(store, now)
     begin = (now - _HOUR).replace(second=0, microsecond=0)
     lately = [one for one in store.stats.between(begin, now) if one.outcome in ENDINGS]
-    hooks = store.summed.hooks(hour_of(now - _DAY), now)
+    hooks = store.day_of_hooks.read(now)
     query = Query(statuses=(Status.FAILED,), modified_since=now - _DAY)
     return Overview(
         at=now,
@@ -132,8 +131,8 @@ def overview_of(store: OpenStore, now: datetime) -> Overview:
         wait_p50=percentile(0.5, WAIT_BOUNDS, summed(one.waits for one in lately)),
         wait_p95=percentile(0.95, WAIT_BOUNDS, summed(one.waits for one in lately)),
         duration_p95=percentile(0.95, DURATION_BOUNDS, summed(one.durations for one in lately)),
-        failing=_failing(hooks),
-        slowest=_slowest(store, hooks, now),
+        failing=[_row(one) for one in hooks.failing],
+        slowest=_slowest(hooks.slowest),
         paused=_pauses(readings),
         held_hooks=sorted(store.held.hooks()),
         recurring_stopped=readings.recurring_stopped,
@@ -160,24 +159,13 @@ def _pauses(readings: Readings) -> list[tuple[str, str, datetime | None, str]]:
     return [(one.kind, one.name, one.until, one.reason) for one in readings.pauses]
 
 
-def _failing(hooks: Sequence[NameSum]) -> list[HookRow]:
-    worst = sorted(hooks, key=lambda one: (-one.endings["failed"], one.name))[:_TOP]
-    return [_row(one) for one in worst if one.endings["failed"]]
-
-
-def _slowest(store: OpenStore, hooks: Sequence[NameSum], now: datetime) -> list[HookRow]:
-    """Return the slowest hooks. Percentiles are read of those alone whose mean is highest."""
-    timed = [one for one in hooks if one.actions and one.duration_seconds > 0]
-    timed.sort(key=lambda one: (-one.duration_seconds / one.actions, one.name))
-    begin = hour_of(now - _DAY)
-    rows = []
-    for one in timed[:_TOP]:
-        part = Part(hook=one.name)
-        told = store.summed.buckets(store.summed.hours(begin, now, part), part).values()
-        durations = summed(hour.durations for hour in told)
-        rows.append(replace(_row(one), duration_p95=percentile(0.95, DURATION_BOUNDS, durations)))
-    return sorted(rows, key=lambda row: (-(row.duration_p95 or 0.0), row.name))
-
-
 def _row(one: NameSum) -> HookRow:
     return HookRow(name=one.name, complete=one.endings["complete"], failed=one.endings["failed"])
+
+
+def _slowest(hooks: Sequence[SlowHook]) -> list[HookRow]:
+    rows = [
+        replace(_row(ended), duration_p95=percentile(0.95, DURATION_BOUNDS, durations))
+        for ended, durations in hooks
+    ]
+    return sorted(rows, key=lambda row: (-(row.duration_p95 or 0.0), row.name))

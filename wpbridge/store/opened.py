@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wpbridge.store.reading.chain_rows import ChainRows
     from wpbridge.store.reading.conditions import Conditions
     from wpbridge.store.reading.counting import Counting
+    from wpbridge.store.reading.day_of_hooks import DayOfHooks
     from wpbridge.store.reading.due import Due
     from wpbridge.store.reading.due_pairs import DuePairs
     from wpbridge.store.reading.failed import Failed
@@ -96,6 +97,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "gauges": ("reading.gauges", "Gauges", ("tables", "due")),
     "newest": ("reading.newest", "Newest", ("tables", "groups")),
     "summed": ("reading.summed_stats", "SummedStats", ("tables", "groups")),
+    "day_of_hooks": ("reading.day_of_hooks", "DayOfHooks", ("tables", "summed")),
     "network_sites": ("reading.network_sites", "NetworkSites", ("tables",)),
     "stopped_chains": ("reading.stopped_chains", "StoppedChains", ("tables",)),
     "keys": ("rows.idempotency", "IdempotencyKeys", ("tables",)),
@@ -171,6 +173,7 @@ class OpenStore:
         gauges: Gauges
         newest: Newest
         summed: SummedStats
+        day_of_hooks: DayOfHooks
         network_sites: NetworkSites
         stopped_chains: StoppedChains
         keys: IdempotencyKeys

@@ -6,6 +6,7 @@ DOOR: Final = (
     "chain_rows",
     "conditions",
     "counting",
+    "day_of_hooks",
     "due",
     "due_pairs",
     "failed",
