@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wpbridge.action import ActionId
 from wpbridge.dataclass import dataclass
@@ -18,13 +18,17 @@ from wpbridge.queue.bulk_filters import alike
 from wpbridge.queue.commands import command_of
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.store.queueing.edits import REQUEUED_FROM
-from wpbridge.store.records import Record
 from wpbridge.store.rows.audit import AuditRecord
 from wpbridge.telling.fingerprint import fingerprint
 from wpbridge.telling.fingerprints import Fingerprints
 
+if TYPE_CHECKING:
+    from wpbridge.store.records import Record
+
 PAGE: Final = 500
 """Actions that one transaction changes."""
+PAGES_A_LOOK: Final = 10
+"""So many pages are found by one statement."""
 MOST_REASONS: Final = 10
 """So many reasons are told apart; all others count as one."""
 OTHERS: Final = "other reasons"
@@ -67,6 +71,9 @@ class BulkPages:
         self._values = self._command.read(bulk.told, queue.now())
         self._thing = thing_of(action_id)
         self._fingerprints = Fingerprints()
+        self._ahead: list[ActionId] = []
+        self._meant: set[ActionId] = set()
+        self._is_last = False
         self.progress = _progress(queue, action_id)
 
     def step(self) -> bool:
@@ -74,29 +81,36 @@ class BulkPages:
 
         A crash leaves it made with its row in the audit table, or not begun.
         """
+        if not self._ahead:
+            self._look()
+        page, self._ahead = self._ahead[:PAGE], self._ahead[PAGE:]
+        if not page:
+            return False
+        if meant := [one for one in page if one in self._meant]:
+            self._change(meant, page[-1])
+        self.progress.last_id = page[-1]
+        return bool(self._ahead) or not self._is_last
+
+    def _look(self) -> None:
+        """Find the actions of some pages. They are asked once more when they are changed.
+
+        The database may sort all that match for each look, so there are fewer looks than pages.
+        """
+        most = PAGE * PAGES_A_LOOK
         query = replace(
             self._bulk.filter.query,
             order="id",
             descending=False,
             after_id=self.progress.last_id,
             up_to_id=self._bulk.up_to_id,
-            limit=PAGE,
+            limit=most,
         )
-        page = self._queue.find(query)
-        if not page:
-            return False
-        meant = self._alike(page)
-        reached = page[-1].id
-        if meant:
-            self._change([one.id for one in meant], reached)
-        self.progress.last_id = reached
-        return len(page) == PAGE
-
-    def _alike(self, page: Sequence[Record]) -> Sequence[Record]:
-        wanted = self._bulk.filter.fingerprint
-        if not wanted:
-            return page
-        return alike(self._queue, page, wanted, known=self._fingerprints)
+        found: Sequence[Record] = self._queue.find(query)
+        self._ahead = [one.id for one in found]
+        self._is_last = len(found) < most
+        if wanted := self._bulk.filter.fingerprint:
+            found = alike(self._queue, found, wanted, known=self._fingerprints)
+        self._meant = {one.id for one in found}
 
     def _change(self, ids: Sequence[ActionId], reached: ActionId) -> None:
         """Change these actions in one transaction. The filter is asked once more, and the guards.
