@@ -70,7 +70,7 @@ def seed(store: RunnerStore, rows: int) -> None:
         " WHEN n % 50 = 7 THEN 'pending' WHEN n % 1000 = 9 THEN 'canceled' ELSE 'complete' END"
     )
     # Those that are due have a hook of their own; the others that wait have dates ahead.
-    hook = f"IF(n % {due} = 1, '{CLAIMED}', CONCAT('shop_hook_', n * 7 % {HOOKS}))"
+    hook = f"IF(n % {due} = 1, '{CLAIMED}', CONCAT('shop_hook_', CRC32(n) % {HOOKS}))"
     ago = f"(CAST(2592000 * ({rows} - n) / {rows} AS SIGNED))"
     seconds = (
         f"IF(n % {due} = 1, -n % 900, IF(n % 50 = 7 AND n % {each} <> 0, 86400 + n % 900000,"

@@ -24,7 +24,7 @@ import wpbridge
 from stores import make_store
 from wpbridge import doctor, errors, events
 from wpbridge.action import Status
-from wpbridge.cli import action_rows, hooks, keys, pauses, reports, stats_since
+from wpbridge.cli import action_rows, hooks, keys, pauses, reports, stats_since, workers
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.main import cli
 from wpbridge.clock import SystemClock
@@ -392,6 +392,7 @@ def test_errors_and_public_names_are_there() -> None:
         (("Since",), stats_since.ENDED_FIELDS),
         (("Failures",), reports.FAILURE_FIELDS),
         (("Claims",), reports.CLAIM_FIELDS),
+        (("Workers",), workers.FIELDS),
         (("Hooks",), hooks.FIELDS),
         (("Pauses",), pauses.FIELDS),
         (("Keys",), keys.FIELDS),
