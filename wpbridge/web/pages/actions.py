@@ -39,6 +39,8 @@ FIELDS: Final = (
     "fingerprint",
 )
 """The parameters of the address that narrow a list."""
+_MORE: Final = ("args", "since", "until", "ended_since", "ended_until", "priority", "claim")
+"""Those that a page shows only when they are asked for."""
 ORDERS: Final[Mapping[str, str]] = {
     "newest": N_("newest first"),
     "latest": N_("latest attempt first"),
@@ -155,6 +157,7 @@ async def show(visit: Visit) -> Response:
         tabs=TABS,
         counts=counts.value,
         cap=listing.COUNT_CAP,
+        more_is_given=bool(set(chosen.told) & set(_MORE)),
         is_first_page=not after,
         commands=_commands(chosen.query.statuses),
         back=visit.url("actions", order=order, **chosen.told).removeprefix(f"{visit.base}/"),
