@@ -207,7 +207,10 @@ def test_its_unit_says_how_it_is_to_be_treated() -> None:
 
 
 def test_its_container_is_reached_and_has_the_extra() -> None:
-    listen = web_kinds.Listen.of(gateway()["command"][2])
+    command = gateway()["command"]
+    # People look at the dashboard elsewhere: this address is for the programs of the network.
+    assert "--no-ui" in command
+    listen = web_kinds.Listen.of(command[command.index("--listen") + 1])
     assert (listen.is_loopback, [str(listen.port)]) == (False, gateway()["expose"])
     assert f":{listen.port}/livez" in gateway()["healthcheck"]["test"][-1]
     assert "[sha2,ed25519,alerts,metrics,web]" in DOCKERFILE
