@@ -192,6 +192,35 @@ def test_only_what_changed_is_read_again(queue: Queue, monkeypatch: pytest.Monke
     assert read == [new]
 
 
+def test_what_fails_again_within_its_ten_minutes_is_read_again(queue: Queue) -> None:
+    index = FailureIndex()
+    one = fail(queue, queue.enqueue_async("a"), NOW, MESSAGES[0])
+    check(index, queue)
+    fail(queue, one, NOW + timedelta(seconds=100), MESSAGES[1])
+    check(index, queue)
+
+
+def test_one_that_comes_where_another_went_is_read(queue: Queue) -> None:
+    index = FailureIndex()
+    gone = fail(queue, queue.enqueue_async("a"), NOW, MESSAGES[0])
+    check(index, queue)
+    queue.delete([gone])
+    come = fail(queue, queue.enqueue_async("b"), NOW, MESSAGES[1])
+    check(index, queue)
+    assert [entry.id for entry in index.remembered().entries] == [come]
+
+
+def test_a_run_that_was_due_before_the_failure_is_no_success_since(queue: Queue) -> None:
+    """It was run late, by hand."""
+    late = queue.schedule_recurring(NOW - 9 * HOUR, 60, "chain")
+    assert late is not None
+    set_row(queue, late, status="complete", last_attempt_gmt=to_text(NOW))
+    failed = fail(queue, queue.schedule_recurring(NOW - HOUR, 60, "chain"), NOW - HOUR, MESSAGES[0])
+    index = FailureIndex()
+    check(index, queue)
+    assert [entry.is_open for entry in index.remembered().entries if entry.id == failed] == [True]
+
+
 def test_a_reason_that_is_written_after_the_status_is_read(queue: Queue) -> None:
     index = FailureIndex()
     one = fail(queue, queue.enqueue_async("a"), NOW)

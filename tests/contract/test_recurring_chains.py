@@ -126,6 +126,19 @@ def test_what_stopped_and_what_ended_is_shown_for_a_month(queue: Queue) -> None:
     assert recurring_of(queue.store, NOW, state="waiting").chains == []
 
 
+def test_a_stopped_chain_is_found_behind_endings_of_another_kind(queue: Queue) -> None:
+    stopped = run(queue, NOW - 2 * HOUR, status="failed")
+    for _ in range(9):
+        made = queue.schedule_single(NOW - HOUR, "sync", [2])
+        change(
+            queue.store,
+            "UPDATE wp_actionscheduler_actions SET status = 'failed' WHERE action_id = :i",
+            i=made,
+        )
+    assert only(queue, state="stopped").record.id == stopped
+    assert only(queue).record.id == stopped
+
+
 def test_what_runs_now(queue: Queue) -> None:
     running = queue.schedule_recurring(NOW, 3600, "sync")
     change(

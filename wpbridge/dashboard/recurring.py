@@ -191,7 +191,7 @@ def _of_hook(store: OpenStore, hook: str, site: "_Site") -> list[Chain]:
     for row in store.chain_rows.live(hook):
         live.setdefault(_Key(row.group_id, row.args), []).append(row)
     over: dict[_Key, list[EndedRow]] = {}
-    for one in _endings_of(store, hook, len(live)):
+    for one in _endings_of(store, hook, len(live), site):
         over.setdefault(_Key(one.group_id, one.args), []).append(one)
     without = [key for key in over if key not in live and _ended_lately(over[key], site.now)]
     wanted = {"waiting": list(live), "running": list(live), "stopped": without, "ended": without}
@@ -210,9 +210,9 @@ def _of_hook(store: OpenStore, hook: str, site: "_Site") -> list[Chain]:
     return sorted(found, key=lambda chain: (not chain.dates, chain.dates[:1], chain.record.id))
 
 
-def _endings_of(store: OpenStore, hook: str, live: int) -> list[EndedRow]:
+def _endings_of(store: OpenStore, hook: str, live: int, site: "_Site") -> list[EndedRow]:
     """Return the endings of a hook. Most hooks have no chain, which a few endings show."""
-    if not live:
+    if not live and not any(name == hook for name, _, _ in site.stopped):
         few = store.chain_rows.ended(hook, _FEW)
         if not any(row.repeats for row in few):
             return []

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
 from wpbridge.action import ActionId
 from wpbridge.dataclass import dataclass
 from wpbridge.store.records import FailedRun
-from wpbridge.telling.fingerprint import fingerprint
+from wpbridge.telling.fingerprints import Fingerprints
 
 _SAMPLE: Final = 300
 _IDS: Final = 20
@@ -33,9 +33,10 @@ class FailureGroup:
     """The newest ones."""
 
 
-def name_of(message: str) -> str:
-    """Return what a failure has in common with others of its group."""
-    return fingerprint(message) or NO_MESSAGE
+def names_of(messages: Iterable[str]) -> list[str]:
+    """Return what each failure has in common with others of its group."""
+    fingerprints = Fingerprints()
+    return [fingerprints.of(message) or NO_MESSAGE for message in messages]
 
 
 def mark_of(name: str) -> str:
@@ -54,8 +55,8 @@ def is_meant(name: str, wanted: str) -> bool:
 def grouped(runs: Sequence[FailedRun]) -> list[FailureGroup]:
     """Put like failures together, the most frequent first; ``runs``: the newest first."""
     groups: defaultdict[str, list[FailedRun]] = defaultdict(list)
-    for run in runs:
-        groups[name_of(run.message)].append(run)
+    for run, name in zip(runs, names_of(run.message for run in runs), strict=True):
+        groups[name].append(run)
     found = []
     for name, alike in groups.items():
         dates = sorted(run.at for run in alike if run.at is not None)
