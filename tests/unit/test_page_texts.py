@@ -1,17 +1,25 @@
 """All texts of the pages stand in one catalogue, and a translation of it is taken."""
 
+import asyncio
 import re
 import struct
 from collections.abc import Iterator
 from datetime import UTC
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from jinja2 import nodes
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 import catalogue
+from wpbridge.web.counted import Counted
 from wpbridge.web.pages import texts
+from wpbridge.web.pages.mounted import _PageEndpoint
 from wpbridge.web.pages.rendering import Renderer
 
 FILLED = "\ue000"
@@ -89,7 +97,9 @@ def test_a_page_speaks_the_language_that_a_browser_wants(
     monkeypatch.setattr(texts, "LOCALE", tmp_path)
     renderer = Renderer(zone=UTC, mask=(), site="s", base="")
     told = {"to": "/", "trouble": ""}
-    page = bytes(renderer.answer("sign_in.html", 200, told, wanted).body).decode()
+    texts.speak(wanted)
+    page = bytes(renderer.answer("sign_in.html", 200, told).body).decode()
+    texts.speak("")
     assert f'<html lang="{language}"' in page
     assert ("Passwort" in page) is (language == "de")
     assert ("Password" in page) is (language == "en")
@@ -105,8 +115,49 @@ def test_what_is_filled_into_a_translation_is_escaped(
     monkeypatch.setattr(texts, "LOCALE", tmp_path)
     renderer = Renderer(zone=UTC, mask=(), site="<i>s</i>", base="")
     told = {"to": '"><i>', "trouble": ""}
-    page = bytes(renderer.answer("sign_in.html", 200, told, "de").body).decode()
+    texts.speak("de")
+    page = bytes(renderer.answer("sign_in.html", 200, told).body).decode()
+    texts.speak("")
     assert "<i>" not in page
+
+
+def test_what_is_made_before_its_page_speaks_the_same_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names in a chart are translated before its template is filled."""
+    file = tmp_path / "de" / "LC_MESSAGES" / "wpbridge.mo"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(compiled({"Completed": "Erledigt"}))
+    monkeypatch.setattr(texts, "LOCALE", tmp_path)
+
+    async def answer(*_: object) -> Response:
+        return PlainTextResponse(texts.tr("Completed"))
+
+    parts = SimpleNamespace(pages=SimpleNamespace(), counted=Counted())
+    endpoint = _PageEndpoint(lambda: parts, "/", answer)  # type: ignore[arg-type, return-value]
+    app = Starlette(routes=[Route("/", endpoint)])
+
+    async def asked(language: bytes) -> bytes:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "query_string": b"",
+            "headers": [(b"accept-language", language)],
+        }
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        await app(scope, None, send)  # type: ignore[arg-type]
+        body: bytes = sent[-1]["body"]
+        return body
+
+    async def both() -> list[bytes]:
+        return [await asyncio.create_task(asked(one)) for one in (b"de", b"en")]
+
+    assert asyncio.run(both()) == [b"Erledigt", b"Completed"]
 
 
 def has_words(text: str) -> bool:

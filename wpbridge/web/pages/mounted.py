@@ -19,7 +19,7 @@ from wpbridge.errors import (
 from wpbridge.telling.log import tell
 from wpbridge.web.access_log import CALLER
 from wpbridge.web.calls import Parts
-from wpbridge.web.pages import gate, signing_in, statics
+from wpbridge.web.pages import gate, signing_in, statics, texts
 from wpbridge.web.pages.gate import Entered, Refused
 from wpbridge.web.pages.rendering import NOT_KEPT
 from wpbridge.web.pages.table import DEEDS, PAGES, Deed, Page
@@ -114,6 +114,7 @@ class _PageEndpoint:
         """Answer."""
         began, status = time.perf_counter(), 500
         request = Request(scope, receive, send)
+        texts.speak(request.headers.get("accept-language", ""))
         parts = self._parts_of()
         pages = parts.pages
         assert pages is not None  # noqa: S101 - there are no such routes without them
@@ -140,7 +141,6 @@ class _PageEndpoint:
         except Exception as error:  # noqa: BLE001 - the person gets a page, and the log the rest
             tell("gateway.broken", path=request.url.path, exc_info=error)
             status, refused = 500, {"reason": "the log of the gateway says what has happened"}
-        language = request.headers.get("accept-language", "")
-        answer = pages.renderer.answer("outside.html", status, refused, language)
+        answer = pages.renderer.answer("outside.html", status, refused)
         answer.headers.update({**NOT_KEPT, **headers})
         return answer

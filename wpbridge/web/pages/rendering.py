@@ -85,20 +85,18 @@ class Renderer:
             "now": visit.now(),
             **context,
         }
-        language = visit.request.headers.get("accept-language", "")
         known = visit.request.headers.get("if-none-match", "")
-        return self.answer(template, status, whole, language, known)
+        return self.answer(template, status, whole, known)
 
     def answer(
         self,
         template: str,
         status: int,
         context: Mapping[str, Any],
-        language: str = "",
         known: str = "",
     ) -> Response:
         """Return a page. ``known`` is the mark of the one that the browser has already."""
-        code = texts.speak(language)
+        code = texts.language()
         text = self._environment.get_template(template).render(language=code, **context)
         # Half a surrogate pair in a row is no trouble: it is shown as its code.
         body = text.encode("utf-8", "backslashreplace")

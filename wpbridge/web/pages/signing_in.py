@@ -43,7 +43,7 @@ async def form(request: Request, parts: "Parts", pages: "PageParts") -> Response
     target = _target(request.query_params.get("to", ""))
     if entered.person is not None:
         return RedirectResponse(f"{entered.base}{target}", 303, NOT_KEPT)
-    return _form(request, pages, target)
+    return _form(pages, target)
 
 
 async def sign_in(request: Request, parts: "Parts", pages: "PageParts") -> Response:
@@ -60,13 +60,13 @@ async def sign_in(request: Request, parts: "Parts", pages: "PageParts") -> Respo
     )
     address = request.client.host if request.client else ""
     if len(name) > _MOST_CHARACTERS or len(password) > _MOST_CHARACTERS:
-        return _form(request, pages, _target(target), status=401, trouble="wrong")
+        return _form(pages, _target(target), status=401, trouble="wrong")
     try:
         found = await asyncio.to_thread(pages.people.sign_in, name, password, address)
     except NotKnown:
-        return _form(request, pages, _target(target), status=401, trouble="wrong")
+        return _form(pages, _target(target), status=401, trouble="wrong")
     except TooMany as error:
-        answer = _form(request, pages, _target(target), status=429, trouble="often")
+        answer = _form(pages, _target(target), status=429, trouble="often")
         answer.headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
         return answer
     request.scope[CALLER] = found.person.name
@@ -96,8 +96,7 @@ async def enter(request: Request, parts: "Parts", pages: "PageParts") -> Respons
     request.scope[CALLER] = found.person.name
     target = _target(request.query_params.get("to", ""))
     onward = f"{pages.settings.web_base_path}{target}"
-    language = request.headers.get("accept-language", "")
-    answer = pages.renderer.answer("enter.html", 200, {"onward": onward}, language)
+    answer = pages.renderer.answer("enter.html", 200, {"onward": onward})
     _remember(answer, pages, found)
     return answer
 
@@ -129,12 +128,9 @@ ROUTES: Final[tuple[tuple[str, str, Answer], ...]] = (
 """Path, method and answer. Nobody has to be signed in."""
 
 
-def _form(
-    request: Request, pages: "PageParts", target: str, *, status: int = 200, trouble: str = ""
-) -> Response:
-    language = request.headers.get("accept-language", "")
+def _form(pages: "PageParts", target: str, *, status: int = 200, trouble: str = "") -> Response:
     told = {"base": pages.settings.web_base_path, "to": target, "trouble": trouble}
-    return pages.renderer.answer("sign_in.html", status, told, language)
+    return pages.renderer.answer("sign_in.html", status, told)
 
 
 def _target(told: str) -> str:

@@ -18,6 +18,7 @@ _MOST_LANGUAGES: Final = 5
 
 _ENGLISH: Final = gettext.NullTranslations()
 _now: Final[ContextVar[gettext.NullTranslations | None]] = ContextVar("texts", default=None)
+_code: Final = ContextVar("language", default="en")
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name that gettext's tools know
@@ -35,12 +36,17 @@ def trn(one: str, many: str, count: int) -> str:
     return (_now.get() or _ENGLISH).ngettext(one, many, count)
 
 
-def speak(accept_language: str) -> str:
-    """Make pages in the first language that a browser wants and that there is; return its code."""
+def speak(accept_language: str) -> None:
+    """Answer this request in the first language that a browser wants and that there is."""
     wanted = _wanted(accept_language)
     translations, code = _translations(wanted, LOCALE)
     _now.set(translations)
-    return code
+    _code.set(code)
+
+
+def language() -> str:
+    """Return the code of the language of the page that is being made."""
+    return _code.get()
 
 
 def _wanted(accept_language: str) -> tuple[str, ...]:
