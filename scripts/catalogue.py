@@ -1,7 +1,8 @@
 """The catalogue of all texts of the dashboard, wpbridge/web/pages/locale/wpbridge.pot.
 
 It is made of the templates, where texts stand in ``_("…")``, and of Python, where they stand in
-``N_("…")``, ``_("…")``, ``tr("…")`` and ``trn("…", "…", n)``. ``scripts/docs`` writes it.
+``N_("…")``, ``_("…")``, ``tr("…")`` and ``trn("…", "…", n)``. Words of tables that know no pages,
+such as that of changes, are taken from there. ``scripts/docs`` writes it.
 """
 
 import ast
@@ -11,6 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment
+
+from wpbridge.action import Status
+from wpbridge.queue.commands import COMMANDS
+from wpbridge.site.rules import ROLES
+from wpbridge.web.pages.actions import TABS
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGES: Final = ROOT / "wpbridge" / "web" / "pages"
@@ -66,6 +72,18 @@ def _all() -> Iterator[tuple[Path, Text]]:
         for file in sorted(folder.rglob("*.py")):
             for one in _marked(ast.parse(file.read_text("utf-8"))):
                 yield file, one
+    yield from _of_tables()
+
+
+def _of_tables() -> Iterator[tuple[Path, Text]]:
+    commands = ROOT / "wpbridge" / "queue" / "commands.py"
+    for one in COMMANDS.values():
+        told = [one.words, one.summary, one.done]
+        told += [words for field in one.fields for words in (field.words, field.hint)]
+        yield from ((commands, (words,)) for words in told if words)
+    yield from ((ROOT / "wpbridge" / "action.py", (str(status),)) for status in Status)
+    yield from ((ROOT / "wpbridge" / "site" / "rules.py", (role,)) for role in ROLES)
+    yield from ((PAGES / "actions.py", (name or "all",)) for name in TABS)
 
 
 def _marked(tree: ast.AST) -> Iterator[Text]:

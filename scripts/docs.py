@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 import alert_rules
+import catalogue
 from wpbridge.cli.filters import change_options, filter_options
 from wpbridge.cli.main import cli
 from wpbridge.cli.options import php_options, site_options
@@ -212,3 +213,5 @@ def _cell(text: str) -> str:
 if __name__ == "__main__":
     FILE.write_text(reference(), "utf-8")
     alert_rules.FILE.write_text(alert_rules.text(), "utf-8")
+    catalogue.FILE.parent.mkdir(exist_ok=True)
+    catalogue.FILE.write_text(catalogue.text(), "utf-8")

@@ -33,6 +33,10 @@ ATTRIBUTES = "live"
 MARKING = {"_", "gettext", "ngettext"}
 
 
+def test_the_catalogue_is_that_of_the_texts() -> None:
+    assert catalogue.FILE.read_text("utf-8") == catalogue.text(), "run scripts/docs"
+
+
 @pytest.mark.parametrize("file", list(catalogue.templates()), ids=lambda file: str(file.name))
 def test_no_template_has_words_that_are_not_in_the_catalogue(file: Path) -> None:
     tree = catalogue.environment().parse(file.read_text("utf-8"))
