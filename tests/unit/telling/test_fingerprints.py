@@ -4,7 +4,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wpbridge.telling import fingerprints
@@ -58,6 +58,7 @@ def test_messages_of_one_form_have_the_fingerprints_that_each_has_alone(form: st
         assert many.of(message) == fingerprint(message), message
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(ALPHABET, max_size=40), max_size=8), st.randoms(use_true_random=False))
 def test_no_message_gets_the_fingerprint_of_another(texts: list[str], random: Random) -> None:
     many = Fingerprints()
@@ -70,6 +71,7 @@ def test_no_message_gets_the_fingerprint_of_another(texts: list[str], random: Ra
             assert many.of(message) == fingerprint(message)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=200), max_size=4))
 def test_of_any_text(texts: list[str]) -> None:
     many = Fingerprints()
