@@ -43,6 +43,7 @@ SIGNED_IN: dict[str, Any] = {
 }
 """Settings of a gateway that takes that header."""
 WIDE: ViewportSize = {"width": 1280, "height": 900}
+HUGE: ViewportSize = {"width": 3840, "height": 2160}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 _RAW = re.compile(
     "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\\u061c\\u200b-\\u200f\\u202a-\\u202e\\u2066-\\u2069]"

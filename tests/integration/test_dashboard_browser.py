@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from browser import NARROW, SIGNED_IN, Tab, chromium, missing_browser, reached, tab
+from browser import HUGE, NARROW, SIGNED_IN, Tab, chromium, missing_browser, reached, tab
 from conftest import needs
 from databases import empty_queue
 from gateway import serving
@@ -57,6 +57,8 @@ def test_a_page_shows_harm_as_text(
         it.accessible()
         it.dark()
         it.accessible("color-contrast")
+        page.set_viewport_size(HUGE)
+        it.fits()
         page.set_viewport_size(NARROW)
         it.fits()
         it.accessible("color-contrast", "target-size", "scrollable-region-focusable")
