@@ -89,8 +89,25 @@ def _one(seeder: Seeder, number: int, harm: str | bytes) -> None:
             outcome=outcome,
             actions=3,
         )
-    seeder.row("runners", host=harm[:200], boot=harm[:200], pid=number + 1, version=harm[:32])
+    seeder.row(
+        "runners",
+        host=harm[:200],
+        boot=harm[:200],
+        pid=number + 1,
+        version=harm[:32],
+        wish=harm[:10],
+        about=_about(harm),
+    )
     seeder.row("alerts", rule="backlog", instance=harm[:190], state="firing", owed=harm)
+
+
+def _about(harm: str | bytes) -> str:
+    """What a runner says of itself, where every word is harm."""
+    word = harm.decode("utf-8", "replace") if isinstance(harm, bytes) else harm
+    counts = {word: 3}
+    return json.dumps(
+        {"kind": word, "state": word, "executors": counts, "restarts": counts, "done": counts}
+    )
 
 
 def _after(words: str, harm: str | bytes) -> str | bytes:
