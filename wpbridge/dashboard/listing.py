@@ -57,7 +57,10 @@ def order_for(query: Query) -> str:
     """
     if query.statuses == (Status.PENDING,):
         return "soonest"
-    if query.statuses:
+    if query.since is not None or query.until is not None:
+        # By id, all that lies between the dates would be sorted for one page.
+        return "date"
+    if query.statuses or query.modified_since is not None or query.modified_until is not None:
         return "latest"
     return "date" if query.hooks else "newest"
 
