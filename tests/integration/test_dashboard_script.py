@@ -234,6 +234,7 @@ def test_a_page_of_rows_is_selected_at_once(it: Tab) -> None:
     boxes = page.locator("tbody input[type=checkbox]")
     whole.check()
     expect(page.locator("tbody input[type=checkbox]:checked")).to_have_count(boxes.count())
+    expect(page.locator(".selection strong")).to_have_text(str(boxes.count()))
     boxes.first.uncheck()
     assert whole.evaluate("(box) => [box.checked, box.indeterminate]") == [False, True]
     whole.check()
