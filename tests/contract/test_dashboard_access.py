@@ -28,6 +28,9 @@ FORGED = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("quick_hashes")
+
+
 @pytest.fixture
 def site(dsn: str, queue: Queue) -> Iterator[Dashboard]:
     queue.schedule_single("+1h", "mail", {"to": "anna"}, group="post")

@@ -21,6 +21,9 @@ ROWS = re.compile(r'href="/actions/(\d+)"[^>]*>\1</a>')
 NEXT = re.compile(r'rel="next" href="([^"]+)"')
 
 
+pytestmark = pytest.mark.usefixtures("quick_hashes")
+
+
 @pytest.fixture
 def site(dsn: str, queue: Queue) -> Iterator[Dashboard]:
     del queue
