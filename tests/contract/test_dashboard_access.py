@@ -215,3 +215,11 @@ def test_the_proxy_says_who_it_is_only_from_where_it_was_named(dsn: str, queue: 
         assert site.get("/", "", headers=header).status_code in {303, 403}
     with dashboard(dsn, web_proxy_header="X-Remote-User") as site:
         assert site.get("/", "", headers=header).status_code in {303, 403}
+
+
+def test_a_page_that_is_not_there_is_told_to_people_as_a_page(site: Dashboard) -> None:
+    answer = site.get("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 404
+    assert "there is no such page" in answer.text
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert site.get("/nowhere").headers["Content-Type"] == "application/problem+json"

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -195,6 +195,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     kind = _PROBLEM_OF_STATUS.get(error.status_code, "bad-request")
     method = request.method if request.method in _METHODS else OTHER
     request.app.state.parts.counted.answered(OTHER, method, error.status_code, 0.0)
+    pages = request.app.state.parts.pages
+    page = pages.missing(request) if pages is not None and kind == "not-found" else None
+    if page is not None:
+        return cast("Response", page)
     if kind != "wrong-method":
         return Problem(kind, "look at /openapi.json, or at /docs, for what there is").answer()
     methods = _methods(request)

@@ -20,7 +20,9 @@ from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site
 from wpbridge.site.rules import Role, allows
+from wpbridge.web.headers import FORWARD
 from wpbridge.web.pages.board import Board, Seen
+from wpbridge.web.pages.texts import speak, tr
 
 if TYPE_CHECKING:
     from wpbridge.web.calls import Parts
@@ -54,6 +56,16 @@ class PageParts:
 
     failures: FailureIndex = field(default_factory=FailureIndex)
     """The failures that are remembered."""
+
+    def missing(self, request: Request) -> Response | None:
+        """Return a page that says that there is none; None for a program, which wants no page.
+
+        On the site's own address there is none either: only a checked header says where it lies.
+        """
+        if "text/html" not in request.headers.get("accept", "") or FORWARD in request.headers:
+            return None
+        speak(request.headers.get("accept-language", ""))
+        return self.renderer.answer("outside.html", 404, {"reason": tr("there is no such page")})
 
     def close(self) -> None:
         """Close the connections."""
