@@ -14,6 +14,7 @@ from dashboard_site import Dashboard, dashboard, page_paths
 from rows import change
 from wpbridge import Queue
 from wpbridge.clock import SystemClock, to_text
+from wpbridge.dashboard import listing
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.store.records import Query
 
@@ -93,6 +94,32 @@ def test_each_action_is_on_one_page_of_a_list(site: Dashboard, queue: Queue) -> 
             found = listed(site, **filters, order=order)
             assert sorted(found) == expected, (filters, order)
     assert listed(site, since="2000-01-01", until="2000-01-02") == []
+
+
+def test_a_search_goes_on_where_its_time_was_over(
+    site: Dashboard, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_many(queue)
+    monkeypatch.setattr(listing, "WINDOW", 10)
+    monkeypatch.setattr(listing, "SEARCH_SECONDS", 0.0)
+    # There is no time for any window, and the page says so.
+    assert "Searched back as far as" in site.text("/actions?search=order")
+    expected = [row.id for row in queue.find(limit=0, order="id", descending=True)]
+    monkeypatch.setattr(listing, "SEARCH_SECONDS", 60.0)
+    assert listed(site, search="order") == expected
+    assert listed(site, search="no such words") == []
+
+
+def test_many_of_one_hook_are_found_without_sorting_them(
+    site: Dashboard, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_many(queue)
+    monkeypatch.setattr(listing, "MANY", 5)
+    for filters in ({"hook": "hook_1"}, {"group": "mail"}, {"hook": "hook_1", "status": "failed"}):
+        found = listed(site, **filters)
+        monkeypatch.setattr(listing, "MANY", 1_000_000)
+        assert found == listed(site, **filters), filters
+        monkeypatch.setattr(listing, "MANY", 5)
 
 
 def test_what_cannot_be_read_is_refused(site: Dashboard, queue: Queue) -> None:

@@ -1,5 +1,6 @@
 """A page of actions by filters, and how many there are of each status."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,12 @@ from wpbridge.store.records import LogEntry, Order, Place, Query, Record
 
 PAGE: Final = 50
 COUNT_CAP: Final = 500_000
+MANY: Final = 5_000
+"""So many rows of one hook or group are quicker found one by one than sorted."""
+WINDOW: Final = 100_000
+"""So many ids a search reads at once."""
+SEARCH_SECONDS: Final = 0.7
+"""A search begins no other window after this time."""
 MOST_SCANNED: Final = 5_000
 _SCANNED: Final = 500
 """So many are looked through at once."""
@@ -48,6 +55,8 @@ class ListPage:
     """``newest``, ``latest`` (attempt), ``date`` or ``soonest``."""
     following: str
     """Where the next page begins, for the address; empty on the last one."""
+    looked_back_to: ActionId | None = None
+    """Where a search has ended before it had a whole page, since its time was over; else None."""
 
 
 def order_for(query: Query) -> str:
@@ -57,6 +66,8 @@ def order_for(query: Query) -> str:
     """
     if query.statuses == (Status.PENDING,):
         return "soonest"
+    if query.search:
+        return "newest"
     if query.since is not None or query.until is not None:
         # By id, all that lies between the dates would be sorted for one page.
         return "date"
@@ -92,6 +103,8 @@ def page_of(
         TookTooLong: no index helps with these filters.
     """
     chosen = order or order_for(query)
+    if query.search and chosen == "newest" and alike is None:
+        return _searched(store, query, now, after)
     size = PAGE if alike is None else _SCANNED
     rows: list[Record] = []
     following, scanned = after, 0
@@ -113,24 +126,79 @@ def _found(store: OpenStore, query: Query, order: str, after: str, most: int) ->
     """Return the first actions after a place, in an order."""
     paged = replace(query, order=_COLUMNS[order], descending=order != "soonest", limit=most)
     if after and order == "newest":
-        before = id_of(after)
-        if before is None:
-            raise InputError("after: the end of a page, as its link has it")
-        paged = replace(paged, before_id=before)
+        paged = replace(paged, before_id=_id(after))
     elif after:
         paged = replace(paged, beyond=Place.read(after))
     if query.hooks and not query.statuses and order != "newest":
         return _merged(store, paged)
-    return store.reading.find(paged)
+    return store.reading.find(paged, walks=_are_many(store, paged))
+
+
+def _are_many(store: OpenStore, query: Query) -> bool:
+    """Tell whether so many actions of a hook or group match that sorting them takes long."""
+    if query.hooks:
+        some = Query(hooks=query.hooks, statuses=query.statuses)
+    elif query.groups:
+        some = Query(groups=query.groups)
+    else:
+        return False
+    return store.counting.all(some, cap=MANY) >= MANY
+
+
+def _searched(store: OpenStore, query: Query, now: datetime, after: str) -> ListPage:
+    """Return what a text occurs in, the newest first, as far back as there is time to look.
+
+    No index helps to find a text inside of others, so the newest rows are read window by window.
+    """
+    begin = time.monotonic()
+    if after:
+        before = _id(after)
+    else:
+        newest = store.reading.find(Query(order="id", descending=True, limit=1))
+        before = ActionId(newest[0].id + 1 if newest else 0)
+    rows: list[Record] = []
+    while before > 1 and len(rows) <= PAGE and time.monotonic() - begin < SEARCH_SECONDS:
+        floor = ActionId(max(0, before - WINDOW - 1))
+        window = replace(
+            query,
+            order="id",
+            descending=True,
+            limit=PAGE + 1 - len(rows),
+            before_id=before,
+            after_id=floor,
+        )
+        rows += store.reading.find(window, walks=True)
+        before = ActionId(floor + 1)
+    page = rows[:PAGE]
+    if len(rows) > PAGE:
+        following, looked_back_to = str(page[-1].id), None
+    else:
+        following, looked_back_to = (str(before), before) if before > 1 else ("", None)
+    return ListPage(
+        rows=listed(store, page, now),
+        order="newest",
+        following=following,
+        looked_back_to=looked_back_to,
+    )
+
+
+def _id(after: str) -> ActionId:
+    found = id_of(after)
+    if found is None:
+        raise InputError("after: the end of a page, as its link has it")
+    return found
 
 
 def _merged(store: OpenStore, query: Query) -> list[Record]:
     """Find the first rows of each status, for which an index has them in order, and merge them."""
     there = store.counting.statuses(cap=1)
+    parts = [
+        replace(query, statuses=(status,)) for status in dict.fromkeys((*map(str, Status), *there))
+    ]
     found = [
         record
-        for status in dict.fromkeys((*map(str, Status), *there))
-        for record in store.reading.find(replace(query, statuses=(str(status),)))
+        for part in parts
+        for record in store.reading.find(part, walks=_are_many(store, part))
     ]
     found.sort(key=_ORDERS[query.order], reverse=query.descending)
     return found[: query.limit]
@@ -164,8 +232,10 @@ _ORDERS: Final[Mapping[str, Callable[[Record], Any]]] = {
 def counts_of(store: OpenStore, query: Query, now: datetime) -> Mapping[str, int] | None:
     """Count actions by status, up to :data:`COUNT_CAP`; ``past-due`` is one more.
 
-    Returns None where counting takes too long.
+    Returns None where counting takes too long, as it does for what a text occurs in.
     """
+    if query.search:
+        return None
     every = replace(query, statuses=())
     try:
         found = dict(store.counting.statuses(every, cap=COUNT_CAP))

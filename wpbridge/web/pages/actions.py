@@ -143,19 +143,20 @@ async def show(visit: Visit) -> Response:
     page = await visit.ask(ask)
     same = {name: value for name, value in chosen.told.items() if name != "status"}
     key = "counts " + repr(sorted(same.items()))
-    counts = await visit.shared(
+    counts = await visit.soon(
         key, lambda queue: listing.counts_of(queue.store, filter_of(same, now).query, now)
     )
     return visit.render(
         "actions.html",
         rows=page.rows,
         following=page.following,
+        looked_back_to=page.looked_back_to,
         chosen=chosen,
         same=same,
         order=order or page.order,
         orders=ORDERS,
         tabs=TABS,
-        counts=counts.value,
+        counts=counts,
         cap=listing.COUNT_CAP,
         more_is_given=bool(set(chosen.told) & set(_MORE)),
         is_first_page=not after,

@@ -11,12 +11,17 @@ from contextlib import contextmanager
 from typing import Any, Final, Generic, TypeVar
 
 from wpbridge.dataclass import dataclass
+from wpbridge.errors import StoreError
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.store.opened import OpenStore
 from wpbridge.web.readers import Readers
 
 T = TypeVar("T")
 STATEMENT_SECONDS: Final = 2.0
+QUICK_SECONDS: Final = 0.5
+"""A statement takes no longer where what it finds is welcome and not needed."""
+SOON_SECONDS: Final = 0.15
+"""A page waits no longer for what it can do without."""
 LEAST_SECONDS: Final = 2.0
 MOST_SECONDS: Final = 60.0
 _COST_FACTOR: Final = 20.0
@@ -51,13 +56,19 @@ class _Kept:
 class Board:
     """The questions of one process's pages. It belongs to one event loop."""
 
-    def __init__(self, open_queue: Callable[[], JobQueue], *, readers: int = _READERS) -> None:
-        """Take what opens a queue."""
+    def __init__(
+        self,
+        open_queue: Callable[[], JobQueue],
+        *,
+        readers: int = _READERS,
+        statement_seconds: float = STATEMENT_SECONDS,
+    ) -> None:
+        """Take what opens a queue, and how long a statement may take."""
 
         def open_bounded() -> JobQueue:
             queue = open_queue()
             queue.store.session.close()
-            queue.store.session.statement_seconds = STATEMENT_SECONDS
+            queue.store.session.statement_seconds = statement_seconds
             return queue
 
         self._open = open_bounded
@@ -109,6 +120,17 @@ class Board:
             await asyncio.shield(kept.asking)
         assert kept.at is not None  # noqa: S101 - it was answered, or an error was raised
         return Seen(value=kept.value, age_seconds=max(0.0, time.monotonic() - kept.at))
+
+    async def soon(self, key: str, question: Callable[[JobQueue], T]) -> T | None:
+        """Return what :meth:`shared` returns if that is known soon; None if not, or never.
+
+        The question goes on meanwhile, so whoever comes next may get the answer.
+        """
+        try:
+            async with asyncio.timeout(SOON_SECONDS):
+                return (await self.shared(key, question)).value
+        except (TimeoutError, StoreError):
+            return None
 
     async def _refresh(self, kept: _Kept, question: Callable[[JobQueue], Any]) -> None:
         began = time.monotonic()

@@ -10,7 +10,7 @@ from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site
 from wpbridge.site.zone import shown_zone
 from wpbridge.web.pages import gate
-from wpbridge.web.pages.board import Board
+from wpbridge.web.pages.board import QUICK_SECONDS, Board
 from wpbridge.web.pages.guarding import hosts_of
 from wpbridge.web.pages.rendering import Renderer
 from wpbridge.web.pages.visit import PageParts
@@ -40,6 +40,7 @@ def open_pages(
             proxy_role=settings.web_proxy_role,
         ),
         board=Board(open_queue),
+        counts=Board(open_queue, readers=1, statement_seconds=QUICK_SECONDS),
         renderer=Renderer(
             zone=zone, mask=settings.web_mask, site=site.label, base=settings.web_base_path
         ),

@@ -38,6 +38,8 @@ class PageParts:
     settings: Settings
     people: People
     board: Board
+    counts: Board
+    """For numbers that a page can do without: they may take less time."""
     renderer: "Renderer"
     hosts: frozenset[str]
     """The names by which browsers may ask."""
@@ -71,6 +73,7 @@ class PageParts:
         """Close the connections."""
         self.failures.close()
         self.board.close()
+        self.counts.close()
         self.people.close()
 
 
@@ -163,12 +166,17 @@ class Visit:
         """Return what a question finds, asked once for all readers: see :meth:`Board.shared`."""
         return await self.pages.board.shared(key, question)
 
+    async def soon(self, key: str, question: Callable[[JobQueue], T]) -> T | None:
+        """Return what is shared if that is known soon, else None: see :meth:`Board.soon`."""
+        return await self.pages.counts.soon(key, question)
+
     async def change(self, work: Callable[[JobQueue], T]) -> T:
         """Change something, and have everything read anew afterwards."""
         try:
             return await self.parts.readers.ask(work)
         finally:
             self.pages.board.forget()
+            self.pages.counts.forget()
 
     def render(self, template: str, status: int = 200, **context: Any) -> Response:
         """Return a page made of a template."""
