@@ -4,6 +4,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -276,6 +277,23 @@ def test_what_cannot_be_previewed_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=why):
         preview(side.jobs, verb, meant, told)
+
+
+def test_what_a_form_was_altered_to_means_no_more_than_a_preview(side: Side) -> None:
+    ids = side.add(3)
+    seen = side.preview("cancel", MAIL)
+    altered = replace(seen.bulk, filter=Filter(query=Query()), up_to_id=ActionId((1 << 63) - 1))
+    for one in (altered, replace(altered, verb="requeue")):
+        made = start(side.jobs, one, 3, who="user:anna")
+        pinned = Bulk.of(json.loads(side.queue.get(made).args))
+        # Else it would meet what it has itself added.
+        assert pinned.up_to_id < made
+        assert pinned.up_to_id >= max(ids)
+        assert pinned.filter.query.statuses == (
+            ("pending",) if one.verb == "cancel" else ("failed",)
+        )
+    with pytest.raises(InputError, match="it means every action"):
+        start(side.jobs, replace(altered, verb="delete"), 3, who="user:anna")
 
 
 def test_a_filter_that_does_not_fit_is_refused(side: Side) -> None:

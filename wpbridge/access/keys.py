@@ -113,7 +113,7 @@ def read_allowed(text: str) -> Allowed:
             rate=None if rate is None else rate_of(rate),
             callback_hosts=_texts(told["callback_hosts"]),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return Allowed()
 
 

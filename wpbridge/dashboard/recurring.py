@@ -240,7 +240,7 @@ def _pause(record: Record, pauses: Iterable[Pause]) -> Pause | None:
     """Return the pause that holds an action; its own hook's before its group's."""
     held = {"hook": record.hook, "group": record.group, "all": ""}
     order = ("hook", "group", "all")
-    found = [pause for pause in pauses if pause.name == held[pause.kind]]
+    found = [pause for pause in pauses if pause.name == held.get(pause.kind)]
     return min(found, key=lambda pause: order.index(pause.kind), default=None)
 
 

@@ -17,6 +17,8 @@ from wpbridge.telling.visible import visible, visible_json
 
 MOST_CHARACTERS: Final = 2048
 _DEEPEST: Final = 40
+_NAMES: Final = frozenset({"name", "key", "header", "field"})
+"""Members of an object that may name the one that is called ``value``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +93,11 @@ def _masked(value: Any, patterns: Sequence[str], depth: int) -> Any:
         return "…"
     match value:
         case Mapping():
+            named = _is_named(value, patterns)
             return {
-                name: MASK if is_hidden(str(name), patterns) else _masked(one, patterns, depth - 1)
+                name: MASK
+                if is_hidden(str(name), patterns) or (named and str(name).casefold() == "value")
+                else _masked(one, patterns, depth - 1)
                 for name, one in value.items()
             }
         case list() | tuple():
@@ -101,3 +106,9 @@ def _masked(value: Any, patterns: Sequence[str], depth: int) -> Any:
             return hide(value, patterns)
         case _:
             return value
+
+
+def _is_named(value: Mapping[Any, Any], patterns: Sequence[str]) -> bool:
+    """Tell whether an object has a value beside its name, such as a header, that is hidden."""
+    told = (one for name, one in value.items() if str(name).casefold() in _NAMES)
+    return any(isinstance(one, str) and is_hidden(one, patterns) for one in told)

@@ -136,11 +136,8 @@ def preview(
     command = _command(verb)
     values = plain(command.fields, command.read(told, queue.now(), zone))
     query = _narrowed(command, meant)
-    if not query.is_narrowed:
-        raise InputError("filter: it means every action: name what to change")
     if up_to_id is None:
-        newest = queue.find(Query(order="id", descending=True, limit=1))
-        up_to_id = newest[0].id if newest else 0
+        up_to_id = _newest(queue)
     query = replace(query, up_to_id=ActionId(up_to_id))
     found = Filter(query=replace(query, up_to_id=None), fingerprint=meant.fingerprint)
     if meant.fingerprint:
@@ -185,8 +182,7 @@ def start(
         raise InputError(f"count: type {bulk.count} to change so many actions")
     command = _command(bulk.verb)
     command.read(bulk.told, queue.now())
-    _narrowed(command, bulk.filter)
-    whole = replace(bulk, who=who, address=address)
+    whole = replace(_checked(queue, command, bulk), who=who, address=address)
     new = Enqueue(hook=BULK_HOOK, args=whole.args, group=OWN_GROUP)
     try:
         queue.check(new)
@@ -205,6 +201,23 @@ def start(
     if made is None:
         raise BulkRefused("the action that changes them could not be added")
     return made
+
+
+def _checked(queue: JobQueue, command: Command, bulk: Bulk) -> Bulk:
+    """Return a bulk that means no more than a preview would have pinned now.
+
+    A form that was altered may name ids that nobody has yet. Such a bulk would meet what it has
+    itself added, and might never end.
+    """
+    query = replace(_narrowed(command, bulk.filter), up_to_id=None)
+    meant = replace(bulk.filter, query=query)
+    return replace(bulk, filter=meant, up_to_id=min(bulk.up_to_id, _newest(queue)))
+
+
+def _newest(queue: JobQueue) -> ActionId:
+    """Return the highest id; zero where there is no action."""
+    newest = queue.find(Query(order="id", descending=True, limit=1))
+    return newest[0].id if newest else ActionId(0)
 
 
 def thing_of(action_id: int) -> str:
@@ -227,6 +240,8 @@ def _command(verb: str) -> Command:
 def _narrowed(command: Command, meant: Filter) -> Query:
     """Return the query of what a change can be done to, without pages.
 
+    InputError where it means every action.
+
     Of what never ran, nothing has a date of a last attempt. It would count as older than any, so a
     filter by that date means ended actions alone.
     """
@@ -246,7 +261,10 @@ def _narrowed(command: Command, meant: Filter) -> Query:
     statuses: tuple[str, ...] = command.statuses
     if not statuses and (query.modified_since or query.modified_until):
         statuses = _ENDED
-    return replace(query, statuses=tuple(str(status) for status in statuses))
+    query = replace(query, statuses=tuple(str(status) for status in statuses))
+    if not query.is_narrowed:
+        raise InputError("filter: it means every action: name what to change")
+    return query
 
 
 def _count_alike(queue: JobQueue, query: Query, fingerprint: str) -> tuple[int, bool, list[Record]]:

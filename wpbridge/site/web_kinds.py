@@ -14,6 +14,9 @@ from wpbridge.site.value_kinds import Origin, names
 
 MASK: Final = (
     "*passw*",
+    "pass",
+    "*_pass",
+    "*pwd*",
     "*secret*",
     "*token*",
     "*api_key*",
@@ -22,6 +25,8 @@ MASK: Final = (
     "*cookie*",
     "*credential*",
     "*private_key*",
+    "consumer_key",
+    "*jwt*",
     "*card*",
     "cvc",
     "cvv",

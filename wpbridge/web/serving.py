@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware.cors import CORSMiddleware
 
 from wpbridge.access.callers import Callers
 from wpbridge.access.rates import Rates
@@ -34,6 +33,7 @@ from wpbridge.web.calls import Parts
 from wpbridge.web.counted import Counted
 from wpbridge.web.listening import opened
 from wpbridge.web.metrics import Metrics
+from wpbridge.web.origins import ApiOrigins
 from wpbridge.web.own_runner import OwnRunner
 from wpbridge.web.pages.mounted import page_routes
 from wpbridge.web.pages.opening import open_pages
@@ -46,22 +46,6 @@ DRAIN_SECONDS: Final = 15
 """What takes longer at the end is cut. Nobody waits for news any more then, and a body that has
 not arrived is cut before."""
 KEEP_ALIVE_SECONDS: Final = 30
-_HEADERS_OF_PAGES: Final = (
-    "Authorization",
-    "Content-Type",
-    "Idempotency-Key",
-    "Last-Event-ID",
-    "Prefer",
-    "traceparent",
-)
-"""What a page of an allowed origin may send."""
-_HEADERS_FOR_PAGES: Final = (
-    "Location",
-    "Retry-After",
-    "Idempotency-Replayed",
-    "Preference-Applied",
-)
-"""What it may read, beside the body."""
 
 
 def application(
@@ -125,14 +109,7 @@ def application(
 
     app = make_app(open_parts, pages=page_routes if settings.web_ui else None, base_path=base_path)
     if settings.web_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.web_origins,
-            allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=_HEADERS_OF_PAGES,
-            expose_headers=_HEADERS_FOR_PAGES,
-            max_age=600,
-        )
+        app.add_middleware(ApiOrigins, origins=settings.web_origins, base_path=base_path)
     if settings.web_access_log != "none":
         app.add_middleware(AccessLog)
     app.state.metrics, app.state.counted = metrics, counted

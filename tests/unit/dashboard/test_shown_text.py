@@ -29,6 +29,42 @@ HIDDEN = [
 ]
 
 
+HIDDEN_IN_TEXTS = [
+    f"password%3D{SECRET}",
+    f"%22password%22%3A%22one {SECRET}%22",
+    f"password=\\u0022one {SECRET}\\u0022",
+    f"{{&quot;password&quot;:&quot;one {SECRET}&quot;}}",
+    f"<password>one {SECRET}</password>",
+    f'<wsse:Password Type="PasswordText">{SECRET}</wsse:Password>',
+    f"Authorization: Negotiate {SECRET}",
+    f'Authorization: Digest username="anna", response="{SECRET}"',
+    f"Cookie: a=1; b={SECRET}",
+    f"wp user create anna --user_pass {SECRET}",
+    f'"credentials": {{"a": "}}", "b": "{SECRET}"}}',
+    f"[card] => Array\n(\n    [number] => {SECRET}\n)\n",
+    f"sent eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.{SECRET}",
+    f"user_pass={SECRET}",
+    f"pwd: {SECRET}",
+    f"?consumer_key={SECRET}",
+]
+
+
+@pytest.mark.parametrize("text", HIDDEN_IN_TEXTS)
+def test_what_is_masked_is_hidden_in_texts_of_all_forms(text: str) -> None:
+    for told in (f"action failed: {text}", f"{text} and more", f"before\n{text}\nafter"):
+        assert SECRET not in shown_text(told, PATTERNS).text
+        assert SECRET not in short_text(told, PATTERNS)
+        assert "after" in shown_text(f"before\n{text}\nafter", PATTERNS).text or "{" in text
+
+
+@pytest.mark.parametrize("name", ["name", "key", "header", "Field"])
+def test_a_value_beside_its_name_is_hidden(name: str) -> None:
+    args = json.dumps({"headers": [{name: "X-Api-Key", "value": SECRET}]}).encode()
+    assert SECRET not in shown_args(args, PATTERNS).text
+    args = json.dumps({"headers": [{name: "Accept", "value": "text/html"}]}).encode()
+    assert "text/html" in shown_args(args, PATTERNS).text
+
+
 @pytest.mark.parametrize("value", HIDDEN, ids=repr)
 def test_what_is_masked_is_hidden_wherever_it_stands(value: object) -> None:
     args = json.dumps(value).encode()

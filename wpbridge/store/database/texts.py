@@ -2,9 +2,13 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Final
 
 from wpbridge.clock import from_text
 from wpbridge.store.schema.charsets import to_bytes
+
+_DIGITS: Final = 19
+"""No id has more."""
 
 
 def as_bytes(value: object) -> bytes:
@@ -33,8 +37,9 @@ def listed(ids: Collection[int]) -> str:
 
 
 def split(told: str) -> list[int]:
-    """Read a list of ids. Parts that are no numbers are left out: somebody has edited the row."""
-    return [int(part) for part in told.split(",") if part.isascii() and part.isdigit()]
+    """Read a list of ids. Parts that are none are left out: somebody has edited the row."""
+    digits = (part for part in told.split(",") if part.isascii() and part.isdigit())
+    return [int(part) for part in digits if len(part) <= _DIGITS and int(part) < 1 << 63]
 
 
 def as_text(value: object) -> str | None:

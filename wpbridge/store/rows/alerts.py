@@ -136,5 +136,5 @@ def _owed(told: str, since: datetime) -> Iterable[Owed]:
                 text=str(one["text"]),
                 to=tuple(map(str, one["to"])),
             )
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return

@@ -24,10 +24,17 @@ async def preview(visit: Visit) -> Response:
         return visit.render("refused.html", 403, needed=command.role)
     given = {name: visit.query(name) for name in actions.FIELDS}
     chosen = actions.filter_of(given, visit.now())
-    told = fields.filled_in(command.fields, dict(visit.request.query_params))
+    given_fields = {one.name: visit.query(parameter_of(one.name)) for one in command.fields}
+    told = fields.filled_in(command.fields, given_fields)
     if any(one.is_required and one.name not in told for one in command.fields):
         return visit.render(
-            "bulk.html", command=command, chosen=chosen, values=told, found=None, pinned=""
+            "bulk.html",
+            command=command,
+            chosen=chosen,
+            values=told,
+            found=None,
+            pinned="",
+            named=parameter_of,
         )
     meant = Filter(query=chosen.query, fingerprint=given["fingerprint"])
     found = await visit.ask(
@@ -41,6 +48,11 @@ async def preview(visit: Visit) -> Response:
         found=found,
         pinned=json.dumps(found.pinned),
     )
+
+
+def parameter_of(field: str) -> str:
+    """Return what the address calls a field of a change: a filter has its own names there."""
+    return f"new_{field}" if field in actions.FIELDS else field
 
 
 async def start(visit: Visit) -> Response:

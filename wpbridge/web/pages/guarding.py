@@ -1,13 +1,18 @@
 """From where a page may be asked for, and from where it may be changed."""
 
 import ipaddress
+import re
 from collections.abc import Collection
+from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
 from wpbridge.site.config import Settings
 from wpbridge.site.web_kinds import Listen
+
+_HOST: Final = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+"""A name or an address, perhaps with a port: nothing that two programs may read in two ways."""
 
 
 def hosts_of(settings: Settings) -> frozenset[str]:
@@ -31,6 +36,8 @@ def is_own_host(request: Request, hosts: Collection[str]) -> bool:
     if len(given) != 1:
         return False
     whole = given[0].lower()
+    if not _HOST.fullmatch(whole):
+        return False
     try:
         name = urlsplit(f"//{whole}").hostname or ""
     except ValueError:

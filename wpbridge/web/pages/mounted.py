@@ -72,7 +72,7 @@ def _visit(
     request: Request, parts: Parts, pages: PageParts, entered: Entered, *, body: bytes, name: str
 ) -> Visit:
     assert entered.person is not None  # noqa: S101 - the caller has looked
-    if body and request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
+    if body and _media_type(request) != _FORM:
         raise Refused(415, f"send {_FORM}")
     return Visit(
         request=request,
@@ -86,6 +86,10 @@ def _visit(
         form=gate.fields_of(body) if body else {},
         page=name,
     )
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def _answered(visit: Visit, row: Page | Deed) -> Response:

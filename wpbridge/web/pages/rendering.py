@@ -110,9 +110,7 @@ class Renderer:
 
     def _moment(self, at: datetime | None) -> str:
         """Return a date in the site's zone, for people."""
-        if at is None:
-            return "-"
-        return at.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S %Z")
+        return "-" if at is None else f"{in_zone(at, self._zone):%Y-%m-%d %H:%M:%S %Z}"
 
     def _when(self, at: datetime | None) -> Markup:
         """Return how long ago or ahead a date is, with the date itself behind it."""
@@ -127,6 +125,17 @@ class Renderer:
 
 
 _OK: Final = 200
+
+
+def in_zone(at: datetime, zone: tzinfo) -> datetime:
+    """Return a date in a zone; as it is where the zone's calendar has no such day.
+
+    Rows may hold the first and the last day that there is.
+    """
+    try:
+        return at.astimezone(zone)
+    except OverflowError:
+        return at
 
 
 def ago_text(span: timedelta) -> str:
