@@ -256,7 +256,52 @@ def change_everything(site: Dashboard, queue: Queue) -> None:
     assert [row.hook for row in pending] == ["other", "mail"]
     assert pending[-1].id == later
     page = answer.headers["Location"].partition("?")[0]
-    until(lambda: '<span class="badge complete">' in site.text(page), "its ending")
+    until(lambda: "60 of 60 were canceled." in site.text(page), "its ending")
+    assert "/audit?thing=bulk+" in site.text(page)
+
+
+def test_an_action_of_the_hook_of_changes_that_nobody_has_pinned_is_shown(
+    site: Dashboard, queue: Queue
+) -> None:
+    good = {"verb": "run", "up_to_id": 9, "count": 7, "filter": {}}
+    for args in (
+        [],
+        [1],
+        {},
+        {**good, "verb": "x"},
+        {**good, "filter": [1]},
+        {**good, "count": "7"},
+    ):
+        made = queue.schedule_single("+1h", "wpbridge_bulk", args)
+        assert "everything that matches" not in site.text(f"/actions/{made}"), args
+    made = queue.schedule_single("+1h", "wpbridge_bulk", good)
+    page = site.text(f"/actions/{made}")
+    assert "Run now: everything that matches" in page
+    assert "Look again" in page
+    assert made is not None
+    queue.cancel([made])
+    assert "It has not come to its end." in site.text(f"/actions/{made}")
+
+
+def test_what_keeps_an_action_waiting_is_ended_on_its_page(site: Dashboard, queue: Queue) -> None:
+    made = queue.schedule_single("-1m", "mail", group="shop")
+    queue.pause(hooks=["mail", "other"], groups=["shop"], everything=True)
+    for what, kind, name in (
+        ("everything", "all", ""),
+        ("group shop", "group", "shop"),
+        ("hook mail", "hook", "mail"),
+    ):
+        path = f"/actions/{made}"
+        assert f"Resume {what}" in site.text(path, "operator")
+        assert f"Resume {what}" not in site.text(path, "viewer")
+        form = {"kind": kind, "name": name, "back": path.lstrip("/")}
+        answer = site.post("/hooks/resume", form, "operator")
+        assert answer.headers["Location"] == f"{path}?done=resume&n=1"
+        if kind == "all":
+            # It has ended the others, too.
+            assert "is paused" not in site.text(path)
+            queue.pause(hooks=["mail", "other"], groups=["shop"])
+    assert [one.name for one in queue.pauses()] == ["other"]
 
 
 def test_a_preview_needs_the_role_of_its_change(site: Dashboard, queue: Queue) -> None:

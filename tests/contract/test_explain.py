@@ -360,6 +360,10 @@ def test_nothing_is_said_of_a_callback_that_nobody_asked_for(
     assert codes(found) == ["no-callback"]
     assert "not asked just now" in text_of(found, "no-callback")
     assert codes(why(queue, one, handlers={}, settings=php, callback=True)) == ["due"]
+    # That is in its way for longer than others who come first.
+    insert(store, make_new(due_in=-900))
+    assert codes(why(queue, one, handlers={}, settings=php)) == ["no-callback", "behind"]
+    change(store, f"DELETE FROM {ACTIONS} WHERE action_id <> :i", i=one)
     assert codes(why(queue, one)) == ["due"], "Python runs it"
     # What is left to the plugin is run in PHP as well.
     left = why(queue, one, handlers={}, may_ask=True)

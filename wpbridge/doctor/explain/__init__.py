@@ -6,7 +6,7 @@
 
 import os
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, tzinfo
 
 from wpbridge import app
 from wpbridge.action import Status
@@ -70,14 +70,27 @@ class Explainer:
     """Explains actions of one site, one after the other, on queues that are open already."""
 
     def __init__(
-        self, settings: Settings, *, may_ask: bool = False, clock: Clock | None = None
+        self,
+        settings: Settings,
+        *,
+        may_ask: bool = False,
+        clock: Clock | None = None,
+        zone: tzinfo | None = None,
     ) -> None:
-        """Look at the handlers once; ``may_ask`` says that there is a WordPress to be asked."""
+        """Look at the handlers once.
+
+        Args:
+            settings: the rules that are in force.
+            may_ask: whether there is a WordPress to be asked.
+            clock: what tells the time.
+            zone: the time zone in which times are shown; None for the one that the settings name.
+        """
         handlers, left_out = app.handlers_to_look(settings)
         self._settings = settings
         self._routes = app.routes_of(settings, handlers, left_out=left_out)
         self._may_ask = may_ask
         self._clock = clock or SystemClock()
+        self._zone = zone
 
     def __call__(
         self, queue: Queue, action_id: int, *, callback: bool | None = None
@@ -88,7 +101,6 @@ class Explainer:
             ActionNotFound: there is no such action.
             StoreError: the queue cannot be asked.
         """
-        zone = queue.store.tables.zone
         facts = gather(
             queue,
             action_id,
@@ -97,9 +109,14 @@ class Explainer:
             now=self._clock.now(),
             callback=callback,
             may_ask=self._may_ask,
-            zone=UTC if self._settings.format == "json" else shown_zone(self._settings.tz, zone),
+            zone=self._zone or self._told_zone(queue),
         )
         return explain(facts)
+
+    def _told_zone(self, queue: Queue) -> tzinfo:
+        if self._settings.format == "json":
+            return UTC
+        return shown_zone(self._settings.tz, queue.store.tables.zone)
 
 
 def explain(facts: Facts) -> Explanation:

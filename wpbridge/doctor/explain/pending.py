@@ -130,6 +130,21 @@ def _unrouted(facts: Facts) -> Iterator[Reason]:
         )
 
 
+def _held(facts: Facts) -> Iterator[Reason]:
+    """Yield that a run has met the hook without a callback, where PHP was not asked just now."""
+    if facts.is_held and facts.decision.to == "php" and facts.callback is None:
+        text = (
+            f"a run of the last day found that WordPress has no callback for {facts.record.hook!r}:"
+            f" its plugin may be inactive; {_unrun(facts)}; it was not asked just now"
+        )
+        yield Reason(code="no-callback", text=text, fix=_asking(facts))
+
+
+def _asking(facts: Facts) -> str:
+    php = " --php" if facts.decision.to == "php" else ""
+    return f"wpbridge explain {facts.record.id}{php} --ask-wordpress"
+
+
 def _unrun(facts: Facts) -> str:
     """Say what happens to an action without a callback."""
     if facts.decision.to == "php":
@@ -140,22 +155,13 @@ def _unrun(facts: Facts) -> str:
 def _unasked(facts: Facts) -> Iterator[Reason]:
     """Yield that PHP would have to be asked, where PHP runs the hook and was not asked."""
     hook, to = facts.record.hook, facts.decision.to
+    if facts.is_held and to == "php":
+        return
     is_left = to == "leave" and facts.may_ask and not facts.owns_site and hook not in UPKEEP_HOOKS
     if facts.callback is not None or not (to == "php" or is_left):
         return
-    php = " --php" if to == "php" else ""
-    fix = f"wpbridge explain {facts.record.id}{php} --ask-wordpress"
-    if facts.is_held and to == "php":
-        text = (
-            f"a run of the last day found that WordPress has no callback for {hook!r};"
-            f" {_unrun(facts)}; it was not asked just now"
-        )
-        yield Reason(code="no-callback", text=text, fix=fix)
-    else:
-        text = (
-            f"not asked: whether WordPress has a callback for {hook!r}; without one {_unrun(facts)}"
-        )
-        yield Reason(code="not-asked", text=text, fix=fix)
+    text = f"not asked: whether WordPress has a callback for {hook!r}; without one {_unrun(facts)}"
+    yield Reason(code="not-asked", text=text, fix=_asking(facts))
 
 
 def _left_to(facts: Facts) -> str:
@@ -221,6 +227,7 @@ JUDGES: Final[tuple[Callable[[Facts], Iterator[Reason]], ...]] = (
     _paused,
     _limited,
     _unrouted,
+    _held,
     _foreign,
     _corrupt,
     _alone,

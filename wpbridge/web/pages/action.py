@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from wpbridge.action import Status
+from wpbridge.action import ActionId, Status
 from wpbridge.dashboard.detail import Detail, detail_of
 from wpbridge.dashboard.ids import id_of
 from wpbridge.dashboard.shown_text import shown_result
@@ -15,10 +15,11 @@ from wpbridge.errors import ActionNotFound
 from wpbridge.queue.commands import COMMANDS, Command
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.config import Settings
+from wpbridge.store.records import Pause, Record
+from wpbridge.web.pages import bulk
 from wpbridge.web.pages.visit import Visit
 
 _MENDED_AT: Final[Mapping[str, str]] = {
-    "paused": "hooks",
     "limited": "hooks",
     "no-runner": "workers",
     "behind": "workers",
@@ -26,7 +27,7 @@ _MENDED_AT: Final[Mapping[str, str]] = {
     "claim-stale": "doctor",
     "running-dead": "doctor",
     "running-stale": "doctor",
-    "no-callback": "doctor",
+    "no-callback": "hooks",
     "corrupt": "doctor",
 }
 """The page on which people mend what keeps an action from running, by the reason's code."""
@@ -48,12 +49,13 @@ async def show(visit: Visit) -> Response:
     if number is None:
         raise ActionNotFound("there is no such action")
 
-    def ask(queue: JobQueue) -> tuple[Detail, Explanation | None]:
+    def ask(queue: JobQueue) -> tuple[Detail, Explanation | None, list[Pause]]:
         detail = detail_of(queue, number, visit.now())
-        is_live = detail.record.status in (Status.PENDING, Status.IN_PROGRESS)
-        return detail, visit.pages.explain(queue, number) if is_live else None
+        if detail.record.status not in (Status.PENDING, Status.IN_PROGRESS):
+            return detail, None, []
+        return detail, visit.pages.explain(queue, number), _pauses(queue, detail.record)
 
-    detail, explanation = await visit.ask(ask)
+    detail, explanation, pauses = await visit.ask(ask)
     stored = detail.stored
     result = None if stored is None or stored.result is None else stored.result
     return visit.render(
@@ -63,12 +65,30 @@ async def show(visit: Visit) -> Response:
         explanation=explanation,
         mended_at=_MENDED_AT,
         mended_by=_MENDED_BY,
+        pauses=pauses,
+        held_by=_held_by(detail),
+        outcome=bulk.outcome_of(detail),
         result=None if result is None else shown_result(result, visit.settings.web_mask),
         raw=detail.record.schedule[:_MOST_RAW].decode("latin-1"),
         commands_of_action=_fitting(detail),
         commands=_commands(visit.settings, number),
         curl=_curl(visit, number),
     )
+
+
+def _pauses(queue: JobQueue, record: Record) -> list[Pause]:
+    """Return the pauses that keep an action from being claimed."""
+    if record.status != Status.PENDING:
+        return []
+    names = {"hook": record.hook, "group": record.group}
+    return [one for one in queue.pauses() if one.kind == "all" or one.name == names.get(one.kind)]
+
+
+def _held_by(detail: Detail) -> list[ActionId]:
+    """Return the actions that must be done again before this one can run."""
+    gone = (Status.FAILED, Status.CANCELED)
+    waits = detail.lineage.waits_for if detail.record.status == Status.PENDING else ()
+    return [one.after_id for one in waits if one.on_failed == "hold" and one.status in gone]
 
 
 def _fitting(detail: Detail) -> list[Command]:

@@ -6,15 +6,70 @@ from typing import Final
 
 from starlette.responses import Response
 
+from wpbridge.action import BULK_HOOK
+from wpbridge.dashboard.detail import Detail
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError
 from wpbridge.queue import bulk, fields
 from wpbridge.queue.bulk_filters import Filter
 from wpbridge.queue.commands import Command, command_of
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.web.pages import actions
+from wpbridge.web.pages.texts import N_
 from wpbridge.web.pages.visit import Visit
 
 _MOST_PINNED: Final = 20_000
+_WORDS: Final[Mapping[str, str]] = {
+    "status": N_("Status"),
+    "hook": N_("Hook"),
+    "group": N_("Group"),
+    "search": N_("In hook or args"),
+    "args": N_("Args, exactly"),
+    "since": N_("Date from"),
+    "until": N_("Date to"),
+    "ended_since": N_("Last attempt from"),
+    "ended_until": N_("Last attempt to"),
+    "priority": N_("Priority"),
+    "claim": N_("Claim"),
+    "fingerprint": N_("Failures alike"),
+}
+"""What the parts of a filter are called, by their names in an address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What has become of a change of everything that matches."""
+
+    command: Command
+    count: int
+    """How many matched when it began."""
+    changed: int | None
+    """How many were changed; None as long as it has not ended well."""
+    skipped: Mapping[str, int]
+    """How many were left as they are, by the reason."""
+
+
+def outcome_of(detail: Detail) -> Outcome | None:
+    """Return what the action of a bulk has done; None for any other action."""
+    if detail.record.hook != BULK_HOOK:
+        return None
+    try:
+        meant = bulk.Bulk.of(json.loads(detail.record.args))
+        result = json.loads((detail.stored and detail.stored.result) or "null")
+    except (ValueError, RecursionError, AttributeError, InputError):
+        return None
+    told = result if isinstance(result, dict) else {}
+    changed, skipped = told.get("changed"), told.get("skipped")
+    return Outcome(
+        command=command_of(meant.verb),
+        count=meant.count,
+        changed=changed if type(changed) is int else None,
+        skipped={
+            str(why): count
+            for why, count in (skipped if isinstance(skipped, dict) else {}).items()
+            if type(count) is int
+        },
+    )
 
 
 async def preview(visit: Visit) -> Response:
@@ -32,6 +87,7 @@ async def preview(visit: Visit) -> Response:
             command=command,
             chosen=chosen,
             values=told,
+            words=_WORDS,
             found=None,
             pinned="",
             named=parameter_of,
@@ -45,6 +101,7 @@ async def preview(visit: Visit) -> Response:
         command=command,
         chosen=chosen,
         values=told,
+        words=_WORDS,
         found=found,
         pinned=json.dumps(found.pinned),
     )

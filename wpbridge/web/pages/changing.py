@@ -37,7 +37,7 @@ async def _change(visit: Visit, command: Command) -> Response:
     told = fields.filled_in(command.fields, _last_values(visit))
     if _asks_first(visit, command, told):
         return visit.render(
-            "change.html", command=command, ids=which, back=_back(visit), values=told
+            "change.html", command=command, ids=which, back=back_of(visit), values=told
         )
     done = await visit.change(
         lambda queue: carry_out(
@@ -55,7 +55,7 @@ async def _change(visit: Visit, command: Command) -> Response:
         return _partly(visit, command, done, count)
     if command.verb == "enqueue":
         return visit.done("enqueue", visit.url(f"actions/{done.ids[0]}"), done.ids[0])
-    return visit.done(command.verb, visit.url(_back(visit)), count)
+    return visit.done(command.verb, visit.url(back_of(visit)), count)
 
 
 def _asks_first(visit: Visit, command: Command, told: Mapping[str, str]) -> bool:
@@ -72,7 +72,7 @@ def _partly(visit: Visit, command: Command, done: Change, count: int) -> Respons
         command=command,
         count=count,
         skipped=dict(list(done.skipped.items())[:MOST_SELECTED]),
-        back=_back(visit),
+        back=back_of(visit),
     )
 
 
@@ -97,7 +97,7 @@ def _last_values(visit: Visit) -> dict[str, str]:
     return {name: values[-1] for name, values in visit.form.items() if values}
 
 
-def _back(visit: Visit) -> str:
+def back_of(visit: Visit) -> str:
     """Return the page to go back to; the overview for what is none of ours."""
     told = visit.sent("back")
     return told if _BACK.fullmatch(told) else ""

@@ -14,6 +14,8 @@ from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.moments import parse_moment
 from wpbridge.site.shown_settings import shown_settings
 from wpbridge.store.rows.audit import AuditRecord
+from wpbridge.web.pages.failures import Span, by_the_clock
+from wpbridge.web.pages.texts import N_
 from wpbridge.web.pages.visit import Visit
 
 _ROWS: Final = 50
@@ -60,7 +62,7 @@ async def audit(visit: Visit) -> Response:
         rows=[_read(one) for one in page],
         chosen={**chosen, **{name: visit.query(name) for name in dates}},
         following=page[-1].id if len(rows) > _ROWS else None,
-        yesterday=_yesterday(now, visit),
+        spans=_spans(now, visit),
     )
 
 
@@ -94,8 +96,14 @@ def _moment(visit: Visit, name: str, now: datetime) -> datetime:
     return parse_moment(visit.query(name), now, visit.zone, name)
 
 
-def _yesterday(now: datetime, visit: Visit) -> tuple[str, str]:
-    """Return the beginning and the end of yesterday, where people are."""
+def _spans(now: datetime, visit: Visit) -> list[Span]:
+    """Return the spans of time that links offer; days by the clock of the site."""
     today = now.astimezone(visit.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    begin = today - timedelta(days=1)
-    return begin.isoformat(), (today - timedelta(seconds=1)).isoformat()
+    yesterday = today - timedelta(days=1)
+    last = today - timedelta(seconds=1)
+    return [
+        Span(N_("Today"), by_the_clock(today)),
+        Span(N_("Yesterday"), by_the_clock(yesterday), f"{last:%Y-%m-%d %H:%M:%S}"),
+        Span(N_("7 days"), "-7d"),
+        Span(N_("All"), ""),
+    ]

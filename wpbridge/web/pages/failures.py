@@ -87,11 +87,16 @@ def spans(now: datetime, zone: tzinfo) -> list[Span]:
     evening = (morning - timedelta(days=1)).replace(hour=EVENING)
     return [
         Span(N_("Last hour"), "-1h"),
-        Span(N_("Last night"), str(iso(evening)), str(iso(morning))),
+        Span(N_("Last night"), by_the_clock(evening), by_the_clock(morning)),
         Span(N_("24 hours"), "-24h"),
         Span(N_("7 days"), "-7d"),
         Span(N_("All"), ""),
     ]
+
+
+def by_the_clock(local: datetime) -> str:
+    """Return a moment as people type it: to the minute, by the clock of the site."""
+    return local.strftime("%Y-%m-%d %H:%M")
 
 
 def name_in_address(fingerprint: str, mask: Sequence[str]) -> str:

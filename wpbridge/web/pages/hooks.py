@@ -20,6 +20,7 @@ from wpbridge.dashboard.past import PERIODS
 from wpbridge.errors import InputError
 from wpbridge.queue.commands import carry_out
 from wpbridge.site.config import Settings
+from wpbridge.web.pages.changing import back_of
 from wpbridge.web.pages.past_charts import PERIOD_WORDS, past_charts, period_of
 from wpbridge.web.pages.rule_words import RUNNERS, limit_words, retry_words
 from wpbridge.web.pages.texts import N_
@@ -145,6 +146,8 @@ async def _changed(visit: Visit, verb: str, told: dict[str, Any]) -> Response:
     kind, name = visit.sent("kind"), visit.sent("name")
     if visit.sent("back") == "one" and kind in ("hook", "group"):
         return visit.done(verb, visit.url("hooks", **{kind: name or NO_GROUP}))
+    if back := back_of(visit):
+        return visit.done(verb, visit.url(back))
     return visit.done(verb, visit.url("hooks", kind="group" if kind == "group" else ""))
 
 

@@ -48,6 +48,6 @@ def open_pages(
         site=site.label,
         location=site,
         zone=zone,
-        explain=Explainer(settings, may_ask=site.folder is not None),
+        explain=Explainer(settings, may_ask=site.folder is not None, zone=zone),
         cookie=gate.cookie_name(settings),
     )
