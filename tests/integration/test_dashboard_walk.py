@@ -4,9 +4,9 @@ A browser signs in to a real WordPress, opens the dashboard at the site's own ad
 what a person can see. No address is typed but that of WordPress's login.
 """
 
+import contextlib
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -33,7 +33,9 @@ from wpbridge.plugin.companion import Ownership, install
 from wpbridge.plugin.entrance import Entrance
 
 SETTINGS = "[web]\non_site = true\n[site]\nowns_site = true\n[php]\nenabled = true\n"
-BERLIN = ZoneInfo("Europe/Berlin")
+_NOON = 12 - datetime.now(UTC).hour
+ZONE = ZoneInfo(f"Etc/GMT{-_NOON:+d}")
+"""Where it is about noon: no day ends during the walk."""
 TWO_HOURS = timedelta(hours=2)
 A_SECOND = timedelta(seconds=1)
 LONG = 60_000
@@ -53,12 +55,10 @@ def site(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A WordPress with the companion, and `wpbridge serve` on loopback behind it."""
     folder = tmp_path_factory.mktemp("serve")
     (folder / "wpbridge.toml").write_text(SETTINGS)
-    with (
-        visited(mariadb, tmp_path_factory.mktemp("walk")) as it,
-        served(folder, it.dsn, "--listen", "127.0.0.1:0") as gateway,
-    ):
+    with visited(mariadb, tmp_path_factory.mktemp("walk")) as it, contextlib.ExitStack() as stack:
         # Pictures of people come from another host.
-        it.php("update_option( 'show_avatars', 0 );")
+        it.php(f"update_option( 'show_avatars', 0 ); update_option( 'timezone_string', '{ZONE}' );")
+        gateway = stack.enter_context(served(folder, it.dsn, "--listen", "127.0.0.1:0"))
         entrance = Entrance(on_site=True, server=gateway.url.replace("http://", "tcp://"))
         install(it.must_use, "wp_", Ownership(owns_site=True, dashboard=entrance))
         yield it
@@ -66,10 +66,10 @@ def site(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def night(site: Visited) -> Night:
-    return shop_night(site.store, site.dsn, datetime.now(UTC), BERLIN)
+    return shop_night(site.store, site.dsn, datetime.now(UTC), ZONE)
 
 
-@contextmanager
+@contextlib.contextmanager
 def signed_in(
     browser: Browser, site: Visited, name: str, *, javascript: bool = True
 ) -> Iterator[Tab]:
@@ -224,7 +224,7 @@ def test_a_stranger_answers_everything_from_pages(
         lasts_two_hours(site, PAYMENTS, made)
         person.goes("Overview")
         person.sees("Overview")
-        end = pause_of(site, PAYMENTS).astimezone(BERLIN)
+        end = pause_of(site, PAYMENTS).astimezone(ZONE)
         person.reads(f"group {PAYMENTS} until {end:%Y-%m-%d %H:%M:%S}", "the other side is down")
         _who_did_it(person)
 
@@ -256,7 +256,7 @@ def _why_it_does_not_run(person: Walker, site: Visited, night: Night) -> None:
     why = person.opens(night.early)
     person.reads("it is due in", within=why)
     local = (
-        datetime.fromisoformat(_scheduled(site, night.early)).replace(tzinfo=UTC).astimezone(BERLIN)
+        datetime.fromisoformat(_scheduled(site, night.early)).replace(tzinfo=UTC).astimezone(ZONE)
     )
     person.reads(local.isoformat(), within=why)
     person.clicks("Run it now", why)
