@@ -4,8 +4,10 @@ import html
 import json
 import re
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -15,7 +17,10 @@ from dashboard_site import dashboard, page_paths
 from hostile_queue import hostile_queue
 from rows import change
 from wpbridge import Queue
+from wpbridge.doctor import CheckUp, check_up
+from wpbridge.site.config import load
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.web.pages import doctor
 from wpbridge.web.pages.table import DEEDS, PAGES
 
 ACTIONS = "wp_actionscheduler_actions"
@@ -158,3 +163,41 @@ def test_a_filter_by_priority_is_not_the_priority_that_is_set(dsn: str, queue: Q
             {"priority": 7},
             1,
         )
+
+
+def test_checks_that_take_long_keep_no_page_waiting(
+    lite: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+
+    def slow(*given: Any, **told: Any) -> CheckUp:
+        may_end.wait(60)
+        return check_up(*given, **told)
+
+    monkeypatch.setattr(doctor, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(doctor, "check_up", slow)
+    with dashboard(lite.dsn) as site:
+        try:
+            # More than there are readers for the other pages.
+            for _ in range(5):
+                assert "take longer than usual" in site.text("/doctor")
+            site.text("/actions")
+            site.text("/jobs")
+        finally:
+            may_end.set()
+        monkeypatch.setattr(doctor, "PATIENCE_SECONDS", 60.0)
+        assert "checks" in site.text("/doctor")
+
+
+def test_a_check_whose_statement_takes_too_long_says_so(dsn: str, store: RunnerStore) -> None:
+    settings = load({"dsn": dsn}, {}, Path.cwd())
+    if dsn.startswith("sqlite"):
+        # Its statements wait for nobody.
+        assert check_up(settings, statement_seconds=5.0).examination.findings
+        return
+    change(store, f"LOCK TABLES {ACTIONS} WRITE")
+    try:
+        found = check_up(settings, statement_seconds=0.05)
+    finally:
+        change(store, "UNLOCK TABLES")
+    assert any("took too long" in one.cause for one in found.examination.findings)

@@ -53,7 +53,12 @@ class CheckUp:
 
 
 def check_up(
-    settings: Settings, only: Collection[str] = (), *, fix: bool = False, dry_run: bool = False
+    settings: Settings,
+    only: Collection[str] = (),
+    *,
+    fix: bool = False,
+    dry_run: bool = False,
+    statement_seconds: float = 0.0,
 ) -> CheckUp:
     """Examine the site that these settings mean, and mend what is safe to mend if asked to.
 
@@ -64,6 +69,7 @@ def check_up(
         only: the names of the checks to make; empty for all.
         fix: whether to mend.
         dry_run: change nothing, and say what would be mended.
+        statement_seconds: how long a statement may take; zero for any time.
 
     Raises:
         InputError: there is no check of that name.
@@ -74,7 +80,7 @@ def check_up(
         raise InputError(
             f"--only: there is no check {', '.join(unknown)}; there are {', '.join(NAMES)}"
         )
-    with look_at(settings) as site:
+    with look_at(settings, statement_seconds=statement_seconds) as site:
         found = examine(site, only)
         if not (fix or dry_run) or found.skipped:
             return CheckUp(examination=found)

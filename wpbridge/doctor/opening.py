@@ -18,10 +18,17 @@ from wpbridge.store.structure.tables import Connected
 
 
 @contextmanager
-def look_at(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator[ExaminedSite]:
+def look_at(
+    settings: Settings, env: Mapping[str, str] = os.environ, *, statement_seconds: float = 0.0
+) -> Iterator[ExaminedSite]:
     """Open the site that these settings mean, and close its connection afterwards.
 
     Handlers that cannot be loaded and a database that does not answer are findings, not errors.
+
+    Args:
+        settings: they name the site.
+        env: where the rest of them is.
+        statement_seconds: how long a statement may take; zero for any time.
 
     Raises:
         ConfigError, SiteError: the settings mean no site.
@@ -29,6 +36,9 @@ def look_at(settings: Settings, env: Mapping[str, str] = os.environ) -> Iterator
     site = resolve(settings, env)
     handlers, left_out, fault = _handlers(settings)
     way = _way_to(site)
+    if statement_seconds:
+        way.session.close()
+        way.session.statement_seconds = statement_seconds
     try:
         yield ExaminedSite(
             way=way,

@@ -1,5 +1,8 @@
 """What is wrong with the queue, as `wpbridge doctor` says it, and buttons that mend it."""
 
+import asyncio
+from typing import Final
+
 from starlette.responses import Response
 
 from wpbridge.doctor import CHECKS, FIXABLE, LEVELS, CheckUp, check_up, look_at, mend
@@ -8,11 +11,22 @@ from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.config import Settings
 from wpbridge.web.pages.visit import Visit
 
+STATEMENT_SECONDS: Final = 5.0
+"""No statement of a check takes longer. The check then says that it could not be made."""
+PATIENCE_SECONDS: Final = 8.0
+"""So long a person waits for the checks, which go on meanwhile."""
+
 
 async def show(visit: Visit) -> Response:
     """Show the findings, the worst first."""
     settings = visit.settings
-    seen = await visit.shared("doctor", lambda _queue: check_up(settings))
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            seen = await visit.pages.checks.shared(
+                "doctor", lambda _queue: check_up(settings, statement_seconds=STATEMENT_SECONDS)
+            )
+    except TimeoutError:
+        return visit.render("checking.html")
     found: CheckUp = seen.value
     findings = sorted(found.examination.findings, key=lambda one: -LEVELS.index(one.level))
     return visit.render(

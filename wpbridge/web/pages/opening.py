@@ -40,6 +40,7 @@ def open_pages(
             proxy_role=settings.web_proxy_role,
         ),
         board=Board(open_queue),
+        checks=Board(open_queue, readers=1),
         counts=Board(open_queue, readers=1, statement_seconds=QUICK_SECONDS),
         renderer=Renderer(
             zone=zone, mask=settings.web_mask, site=site.label, base=settings.web_base_path

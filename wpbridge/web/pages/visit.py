@@ -38,6 +38,8 @@ class PageParts:
     settings: Settings
     people: People
     board: Board
+    checks: Board
+    """The doctor's. It has one reader, so that slow checks keep no page waiting."""
     counts: Board
     """For numbers that a page can do without: they may take less time."""
     renderer: "Renderer"
@@ -74,6 +76,7 @@ class PageParts:
         self.failures.close()
         self.board.close()
         self.counts.close()
+        self.checks.close()
         self.people.close()
 
 
@@ -177,6 +180,7 @@ class Visit:
         finally:
             self.pages.board.forget()
             self.pages.counts.forget()
+            self.pages.checks.forget()
 
     def render(self, template: str, status: int = 200, **context: Any) -> Response:
         """Return a page made of a template."""
