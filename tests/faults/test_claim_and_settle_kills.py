@@ -66,9 +66,9 @@ def die_at(owner, name, *, after, times):
 match os.environ.get("STEP"):
     # The first commits are of the rows that a runner needs, and of the history.
     case "before its commit":
-        die_at(Session, "_commit", after=False, times=8)
+        die_at(Session, "_commit", after=False, times=10)
     case "after its commit":
-        die_at(Session, "_commit", after=True, times=8)
+        die_at(Session, "_commit", after=True, times=10)
     case "before the next claim":
         die_at(Claiming, "claim_next", after=False, times=3)
     case "while it is made":

@@ -673,11 +673,22 @@ def test_help_ends_in_examples_a_line_each(site: Site) -> None:
     names = [
         name
         for name in cli.list_commands(click.Context(cli))
-        if name not in {"config", "deploy", "doctor", "explain", "keys", "wp", "migrate"}
+        if name
+        not in {
+            "config",
+            "deploy",
+            "doctor",
+            "explain",
+            "keys",
+            "wp",
+            "migrate",
+            "users",
+            "workers",
+        }
     ]
     moves = ["wp-cron", "post-store", "export", "import", "copy", "index", "archive"]
     shown = ["config show", "deploy list", "deploy show", "deploy write"]
-    shown += ["keys list", "keys rotate-signing"]
+    shown += ["keys list", "keys rotate-signing", "users list", "workers list"]
     for name in (*names, *shown, *(f"migrate {move}" for move in moves)):
         told = site.ok(*name.split(), "--help")
         assert site.ok(*name.split(), "--help") == told

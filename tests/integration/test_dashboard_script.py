@@ -12,6 +12,7 @@ import docs
 import screenshots
 from browser import SIGNED_IN, Tab, chromium, missing_browser, tab
 from conftest import needs
+from daemons import until
 from databases import empty_queue
 from demo_queue import demo_queue
 from gateway import serving
@@ -352,7 +353,7 @@ def test_what_no_page_may_do_is_found(browser: Browser, shop: str) -> None:
         it.page.evaluate(
             "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=hurt=1>')"
         )
-        it.page.wait_for_function("window.reports.length > 0")
+        until(lambda: it.page.evaluate("window.reports.length"), "the browser's report")
         with pytest.raises(AssertionError, match="script-src"):
             it.check()
     with tab(browser, shop) as it:

@@ -788,7 +788,7 @@ def test_a_dry_run_shows_what_would_start(lite: str, folder: Path, open_queue: O
     told = json.loads(done.stdout)
     assert (told["processes"], told["concurrency"]) == (2, 4)
     ours = ["count", "crash", "doom", "eat", "meet", "slow", "version"]
-    assert told["hooks"] == [*ours, "wpbridge_callback"]
+    assert told["hooks"] == [*ours, "wpbridge_bulk", "wpbridge_callback"]
     assert not query(open_queue(lite), "SELECT 1 FROM wp_wpbridge_runners WHERE pid > 1")
 
 

@@ -83,6 +83,7 @@ def test_requests_of_the_document(
         suppress_health_check=list(HealthCheck),
     )(asked(run))
     tried()
-    if mode == GenerationMode.POSITIVE and "{" not in label:
+    # A bulk needs the very count of its preview, which no generated request has.
+    if mode == GenerationMode.POSITIVE and "{" not in label and "bulk" not in label:
         # Not all of them are refused, so something has been tried.
         assert any(status < 300 for status in statuses), statuses
