@@ -159,6 +159,9 @@ def test_nothing_leads_elsewhere_after_the_sign_in(site: Dashboard) -> None:
         "javascript:evil",
         "/a\nevil",
         "/%2f/evil.example",
+        "/../wp-admin/",
+        "/actions/..",
+        "/./../evil",
     ):
         form = {"username": "viewer", "password": PASSWORD, "to": target}
         answer = site.person("").post(
@@ -167,6 +170,7 @@ def test_nothing_leads_elsewhere_after_the_sign_in(site: Dashboard) -> None:
         location = answer.headers["Location"]
         assert location == "/" or (location[0] == "/" and location[1] != "/"), target
         assert "evil.example" not in location, target
+        assert ".." not in location, target
         site.person("").cookies.clear()
 
 

@@ -1,8 +1,10 @@
 """What others do to harm the dashboard: scripts of other origins, damaged rows, secrets in texts."""
 
+import hashlib
 import html
 import json
 import re
+import secrets
 import sqlite3
 import threading
 from contextlib import closing
@@ -17,9 +19,12 @@ from dashboard_site import dashboard, page_paths
 from hostile_queue import hostile_queue
 from rows import change
 from wpbridge import Queue
+from wpbridge.access.tokens import signed
+from wpbridge.clock import SystemClock
 from wpbridge.doctor import CheckUp, check_up
 from wpbridge.site.config import load
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.web.headers import FORWARD
 from wpbridge.web.pages import doctor
 from wpbridge.web.pages.table import DEEDS, PAGES
 
@@ -201,3 +206,30 @@ def test_a_check_whose_statement_takes_too_long_says_so(dsn: str, store: RunnerS
     finally:
         change(store, "UNLOCK TABLES")
     assert any("took too long" in one.cause for one in found.examination.findings)
+
+
+def test_a_page_that_refuses_belongs_to_where_the_person_is(
+    dsn: str, queue: Queue, store: RunnerStore
+) -> None:
+    """On the site's own address the dashboard lies elsewhere than where the gateway has it."""
+    del queue
+    with dashboard(dsn, base_path="/queue", web_on_site=True) as site:
+        claims = {
+            "sub": "anna",
+            "role": "admin",
+            "jti": secrets.token_hex(16),
+            "method": "POST",
+            "path": "/queue/changes/run",
+            "query": "",
+            "body_sha256": hashlib.sha256(b"{}").hexdigest(),
+            "base": "/blog/wpbridge",
+            "csrf": "0123456789",
+            "checked": True,
+        }
+        header = signed(store.parts, "forward", claims, 30, SystemClock().now())
+        answer = requests.post(
+            f"{site.url}/changes/run", "{}", headers={FORWARD: header}, timeout=60
+        )
+        assert answer.status_code == 415
+        assert 'href="/blog/wpbridge/static/app.css' in answer.text
+        assert "/queue" not in answer.text

@@ -204,6 +204,10 @@ def test_a_form_cannot_lead_elsewhere(site: Dashboard, queue: Queue) -> None:
         "javascript:x",
         "a\nb",
         "@evil",
+        "../evil",
+        "actions/../../evil",
+        "actions//evil",
+        "a/.evil",
     ):
         one = queue.schedule_single("+1h", "mail")
         location = site.post("/changes/cancel", {"id": one, "back": back}).headers["Location"]

@@ -83,18 +83,17 @@ def _detail(store: OpenStore, action_id: int, now: datetime) -> Detail:
     if record is None:
         raise ActionNotFound(f"there is no action {action_id}: it may have been deleted")
     zone = store.reading.zones_of([record.id]).get(record.id)
-    entries = store.reading.logs([record.id])
-    shown, skipped = _shown(entries)
+    log = store.log_ends.of(record.id, first=_FIRST_LINES, newest=MOST_LINES - _FIRST_LINES)
     return Detail(
         record=record,
         zone=zone,
         kind=_kind(record.schedule),
         words=words_of(record.schedule, zone),
         dates=next_dates(record, zone, now),
-        steps=_steps(shown),
-        skipped_lines=skipped,
+        steps=_steps(log.entries),
+        skipped_lines=log.skipped,
         stored=store.results.of([record.id]).get(record.id),
-        lineage=_lineage(store, record, entries),
+        lineage=_lineage(store, record, log.entries),
     )
 
 
@@ -103,13 +102,6 @@ def _kind(blob: bytes) -> str:
         return schedule.decode(blob).kind
     except CodecError:
         return "unreadable"
-
-
-def _shown(entries: Sequence[LogEntry]) -> tuple[Sequence[LogEntry], int]:
-    skipped = len(entries) - MOST_LINES
-    if skipped <= 0:
-        return entries, 0
-    return [*entries[:_FIRST_LINES], *entries[_FIRST_LINES + skipped :]], skipped
 
 
 def _steps(entries: Sequence[LogEntry]) -> list[Step]:

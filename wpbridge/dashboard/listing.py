@@ -254,9 +254,7 @@ def listed(store: OpenStore, records: Sequence[Record], now: datetime) -> list[L
     """Return what a list shows of actions, beside their rows."""
     ids = [record.id for record in records]
     zones = store.reading.zones_of(ids) if ids else {}
-    last: dict[ActionId, LogEntry] = {}
-    for entry in store.reading.logs(ids) if ids else ():
-        last[entry.action_id] = entry
+    last = store.log_ends.last(ids)
     return [
         Listed(
             record=record,

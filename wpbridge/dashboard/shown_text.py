@@ -37,8 +37,8 @@ def shown_text(text: str, patterns: Sequence[str], most: int = MOST_CHARACTERS) 
     # What lies far beyond is not even looked at.
     part = text[: most * 4]
     masked = hide(part, patterns)
-    lines = "\n".join(visible(line) for line in masked.splitlines())
-    is_cut = len(lines) > most or len(text) > len(part)
+    lines = "\n".join(visible(line) for line in masked[: most + 1].splitlines())
+    is_cut = len(lines) > most or len(masked) > most or len(text) > len(part)
     return Shown(text=lines[:most], is_cut=is_cut, is_masked=masked != part)
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wpbridge.store.reading.failure_rows import FailureRows
     from wpbridge.store.reading.gauges import Gauges
     from wpbridge.store.reading.known_names import Known
+    from wpbridge.store.reading.log_ends import LogEnds
     from wpbridge.store.reading.network_sites import NetworkSites
     from wpbridge.store.reading.newest import Newest
     from wpbridge.store.reading.reading import Reading
@@ -94,6 +95,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "failed": ("reading.failed", "Failed", ("tables", "conditions", "reading", "edits")),
     "chain_rows": ("reading.chain_rows", "ChainRows", ("tables",)),
     "failure_rows": ("reading.failure_rows", "FailureRows", ("tables",)),
+    "log_ends": ("reading.log_ends", "LogEnds", ("tables",)),
     "gauges": ("reading.gauges", "Gauges", ("tables", "due")),
     "newest": ("reading.newest", "Newest", ("tables", "groups")),
     "summed": ("reading.summed_stats", "SummedStats", ("tables", "groups")),
@@ -170,6 +172,7 @@ class OpenStore:
         failed: Failed
         chain_rows: ChainRows
         failure_rows: FailureRows
+        log_ends: LogEnds
         gauges: Gauges
         newest: Newest
         summed: SummedStats

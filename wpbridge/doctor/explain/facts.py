@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, Final
 
 from wpbridge.action import PLUGIN_TIMEOUT_SECONDS, Status
 from wpbridge.dataclass import dataclass
@@ -19,6 +19,9 @@ from wpbridge.store.reading.survey import SIGHT, Rows
 from wpbridge.store.records import LogEntry, Pause, Record, Wait
 from wpbridge.store.running.limits import Key, Limits, Wanted, limits_of
 from wpbridge.store.running.ownership import runners as runners_of
+
+_LOG_ROWS: Final = 500
+"""So many of the newest rows of the log are read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +132,7 @@ def gather(
     return Facts(
         record=record,
         now=now,
-        log=tuple(store.reading.logs([record.id])),
+        log=tuple(store.log_ends.newest(record.id, _LOG_ROWS)),
         pauses=tuple(queue.pauses()),
         decision=routes.decide(record.hook, record.group),
         owns_site=settings.owns_site,

@@ -14,6 +14,7 @@ DOOR: Final = (
     "gauges",
     "known_names",
     "live_claims",
+    "log_ends",
     "network_sites",
     "newest",
     "pending",

@@ -18,7 +18,10 @@ from wpbridge.web.pages.visit import Answer, Visit
 
 MOST_SELECTED: Final = 500
 """So many actions can be changed at once by their ids."""
-_BACK: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*(?:\?[A-Za-z0-9_.~%=&+*\[\]:-]*)?|")
+_BACK: Final = re.compile(
+    r"(?:[A-Za-z0-9][A-Za-z0-9_.-]*(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)*"
+    r"(?:\?[A-Za-z0-9_.~%=&+*\[\]:-]*)?)?"
+)
 """A path of the dashboard, without the slash before it; empty for the overview."""
 
 

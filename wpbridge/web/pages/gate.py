@@ -20,6 +20,8 @@ from wpbridge.web.problems import Problem
 
 MOST_BODY: Final = 1_048_576
 MOST_FIELDS: Final = 2_000
+BASE: Final = "wpbridge.base"
+"""The key of a scope under which stands what is before each path outside, once that is known."""
 SAFE: Final = frozenset({"GET", "HEAD"})
 
 
@@ -134,6 +136,7 @@ async def _forwarded(
         )
     except NotKnown as error:
         raise Refused(403, str(error)) from None
+    request.scope[BASE] = found.base_path
     return Entered(
         found.person, found.base_path, found.csrf, is_on_site=True, address=found.address
     )

@@ -31,7 +31,7 @@ async def show(visit: Visit) -> Response:
     before, key_name = visit.query("before")[:_MOST], visit.query("key")[:_MOST]
     shown: Shown = next((one for one in SHOWN if one == visit.query("callbacks")), "failed")
     seen = await visit.shared(
-        f"jobs {shown} {before} {key_name}",
+        repr(("jobs", shown, before, key_name)),
         lambda queue: jobs_of(queue, before=before, key_name=key_name or None, shown=shown),
     )
     return visit.render(

@@ -145,6 +145,7 @@ class _PageEndpoint:
         except Exception as error:  # noqa: BLE001 - the person gets a page, and the log the rest
             tell("gateway.broken", path=request.url.path, exc_info=error)
             status, refused = 500, {"reason": "the log of the gateway says what has happened"}
+        refused["base"] = request.scope.get(gate.BASE, pages.settings.web_base_path)
         answer = pages.renderer.answer("outside.html", status, refused)
         answer.headers.update({**NOT_KEPT, **headers})
         return answer

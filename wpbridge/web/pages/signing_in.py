@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = Callable[[Request, "Parts", "PageParts"], Awaitable[Response]]
 _MOST_CHARACTERS: Final = 1_000
-_TARGET: Final = re.compile(r"/(?!/)[A-Za-z0-9_./~-]*(?:\?[A-Za-z0-9_.~%=&+*\[\]-]*)?")
-"""A path of ours and its query, in which nothing leads to another host."""
+_TARGET: Final = re.compile(
+    r"/(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*/)*(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)?"
+    r"(?:\?[A-Za-z0-9_.~%=&+*\[\]-]*)?"
+)
+"""A path of ours and its query, in which nothing leads to another host, nor up to the path of
+another program."""
 
 
 def to_form(request: Request, pages: "PageParts") -> Response:
