@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from cli_helpers import Site
-from dashboard_site import dashboard, page_paths
+from dashboard_site import PASSWORD, dashboard, page_paths
 from hostile_queue import hostile_queue
 from rows import change
 from wpbridge import Queue
@@ -233,3 +233,24 @@ def test_a_page_that_refuses_belongs_to_where_the_person_is(
         assert answer.status_code == 415
         assert 'href="/blog/wpbridge/static/app.css' in answer.text
         assert "/queue" not in answer.text
+
+
+def test_strangers_are_not_told_what_the_database_says(
+    dsn: str, queue: Queue, store: RunnerStore
+) -> None:
+    del queue
+    with dashboard(dsn) as site:
+        cookies = {name: f"{value}x" for name, value in site.person("admin").cookies.items()}
+        for table in ("sessions", "users", "secrets", "api_keys"):
+            change(store, f"DROP TABLE wp_wpbridge_{table}")
+        form = {"username": "admin", "password": PASSWORD}
+        own = {"Origin": site.origin}
+        answers = [
+            requests.get(f"{site.url}/", cookies=cookies, timeout=60),
+            requests.post(f"{site.url}/sign-in", form, headers=own, timeout=60),
+            site.gateway.ask("GET", "/v1/stats", key="wpb_x_" + "0" * 64),
+        ]
+        for answer in answers:
+            assert "wp_wpbridge" not in answer.text
+            assert answer.status_code in {200, 401, 503}
+        assert {answer.status_code for answer in answers} >= {503}

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from wpbridge.access.caller import Caller, NotKnown, TooMany
 from wpbridge.access.callers import Callers
 from wpbridge.access.rates import Rates
-from wpbridge.web.problems import Problem
+from wpbridge.errors import StoreError
+from wpbridge.web.problems import NO_DATABASE, Problem
 
 Gate = Callable[[Request, bool], Awaitable[Caller]]
 """Says who calls; raises a Problem for somebody unknown. Told whether a token may come as
@@ -39,6 +40,8 @@ def gate_of(callers: Callers, rates: Rates) -> Gate:
         except TooMany as error:
             wait = error.retry_after_seconds
             raise Problem("too-many", str(error), retry_after_seconds=wait) from None
+        except StoreError:
+            raise Problem("unavailable", NO_DATABASE, retry_after_seconds=5.0) from None
         return caller
 
     return identify

@@ -102,6 +102,12 @@ class Problem(Exception):
         return JSONResponse(self.document(), self.status, headers, media_type=MEDIA_TYPE)
 
 
+NO_DATABASE: Final = (
+    "the database does not answer as it should: `wpbridge doctor` says what is wrong"
+)
+"""For whom nobody knows yet. The error itself may name hosts, accounts and tables."""
+
+
 def problem_of(error: WpbridgeError) -> Problem:
     """Return the problem that an error of the queue is."""
     told = str(error)

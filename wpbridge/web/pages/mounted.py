@@ -24,7 +24,7 @@ from wpbridge.web.pages.gate import Entered, Refused
 from wpbridge.web.pages.rendering import NOT_KEPT
 from wpbridge.web.pages.table import DEEDS, PAGES, Deed, Page
 from wpbridge.web.pages.visit import PageParts, Visit
-from wpbridge.web.problems import problem_of
+from wpbridge.web.problems import NO_DATABASE, problem_of
 
 _FORM = "application/x-www-form-urlencoded"
 
@@ -140,8 +140,9 @@ class _PageEndpoint:
         except TooMany as error:
             status, refused = 429, {"reason": str(error)}
             headers["Retry-After"] = str(max(1, round(error.retry_after_seconds)))
-        except StoreError as error:
-            status, refused = 503, {"reason": str(error)}
+        except StoreError:
+            status, refused = 503, {"reason": NO_DATABASE}
+            headers["Retry-After"] = "5"
         except Exception as error:  # noqa: BLE001 - the person gets a page, and the log the rest
             tell("gateway.broken", path=request.url.path, exc_info=error)
             status, refused = 500, {"reason": "the log of the gateway says what has happened"}
