@@ -1,7 +1,9 @@
 """What all readers of the dashboard share is asked once, counts for a while, and is then renewed."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
@@ -203,3 +205,47 @@ def test_the_least_asked_questions_are_forgotten(clock: list[float]) -> None:
     run(test)
     assert questions["0"].asked == 2
     assert questions["1"].asked == 1
+
+
+class _Answer:
+    """Something whose end a test can notice."""
+
+
+def test_what_nobody_is_shown_any_more_is_not_kept(clock: list[float]) -> None:
+    """Addresses may name what nobody ever asks for again."""
+
+    async def test(board: Board) -> None:
+        async def asked(key: str) -> "weakref.ref[_Answer]":
+            return weakref.ref((await board.shared(key, lambda _queue: _Answer())).value)
+
+        old = [await asked(f"hook {n}") for n in range(5)]
+        clock[0] += 80
+        young = await asked("hook 5")
+        gc.collect()
+        # With the database away it would be shown once more.
+        assert all(one() is not None for one in old)
+        clock[0] += 11
+        await asked("hook 6")
+        gc.collect()
+        assert [one() for one in old] == [None] * 5
+        assert young() is not None
+
+    run(test)
+
+
+def test_few_answers_are_kept(clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    del clock
+    monkeypatch.setattr(module, "_MOST_KEPT", 3)
+
+    async def test(board: Board) -> None:
+        questions = [Question([0.0]) for _ in range(5)]
+        for number, question in enumerate(questions):
+            await board.shared(f"hook {number}", question)
+        for number, question in enumerate(questions):
+            if number >= 2:
+                await board.shared(f"hook {number}", question)
+        assert [question.asked for question in questions] == [1] * 5
+        await board.shared("hook 0", questions[0])
+        assert questions[0].asked == 2
+
+    run(test)

@@ -29,7 +29,7 @@ _COST_FACTOR: Final = 20.0
 time at the most."""
 STALE_SECONDS: Final = 30.0
 """For so long after that an old answer is shown while a new one is being asked for."""
-_MOST_KEPT: Final = 500
+_MOST_KEPT: Final = 200
 _READERS: Final = 3
 
 
@@ -108,9 +108,8 @@ class Board:
         """
         kept = self._kept.setdefault(key, _Kept())
         self._kept.move_to_end(key)
-        while len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
         now = time.monotonic()
+        self._drop_old(now)
         if kept.asking is None and now >= kept.until:
             kept.asking = asyncio.get_running_loop().create_task(self._refresh(kept, question))
             kept.asking.add_done_callback(_retrieved)
@@ -120,6 +119,17 @@ class Board:
             await asyncio.shield(kept.asking)
         assert kept.at is not None  # noqa: S101 - it was answered, or an error was raised
         return Seen(value=kept.value, age_seconds=max(0.0, time.monotonic() - kept.at))
+
+    def _drop_old(self, now: float) -> None:
+        """Drop what nobody is shown any more, and what was asked for longest ago of too many."""
+        while len(self._kept) > 1:
+            oldest = next(iter(self._kept.values()))
+            is_over = oldest.asking is None and (
+                oldest.at is None or now >= oldest.at + MOST_SECONDS + STALE_SECONDS
+            )
+            if not is_over and len(self._kept) <= _MOST_KEPT:
+                return
+            self._kept.popitem(last=False)
 
     async def soon(self, key: str, question: Callable[[JobQueue], T]) -> T | None:
         """Return what :meth:`shared` returns if that is known soon; None if not, or never.
