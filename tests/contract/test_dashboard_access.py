@@ -174,15 +174,23 @@ def test_nothing_leads_elsewhere_after_the_sign_in(site: Dashboard) -> None:
         site.person("").cookies.clear()
 
 
-def test_a_secure_cookie_behind_https(dsn: str, queue: Queue) -> None:
+@pytest.mark.parametrize(("base", "prefix"), [("", "__Host-"), ("/queue", "__Secure-")])
+def test_a_secure_cookie_behind_https(dsn: str, queue: Queue, base: str, prefix: str) -> None:
     del queue
-    with dashboard(dsn, web_url="https://queue.example") as site:
+    with dashboard(dsn, web_url=f"https://queue.example{base}", base_path=base) as site:
         form = {"username": "viewer", "password": PASSWORD}
         headers = {"Origin": "https://queue.example"}
         answer = site.person("").post(
             f"{site.url}/sign-in", form, headers=headers, allow_redirects=False
         )
-        assert "; secure" in answer.headers["Set-Cookie"].lower()
+        told = answer.headers["Set-Cookie"]
+        assert "; secure" in told.lower()
+        assert f"; path={base}/;" in f"{told.lower()};"
+        assert "domain" not in told.lower()
+        # Browsers take a cookie of this name from this very host alone.
+        assert told.startswith(f"{prefix}wpbridge_")
+        cookie = told.partition(";")[0]
+        assert site.get("/", "", headers={"Cookie": cookie}).status_code == 200
 
 
 def test_below_a_base_path(dsn: str, queue: Queue) -> None:

@@ -47,10 +47,17 @@ class Refused(Exception):
 
 
 def cookie_name(settings: Settings) -> str:
-    """Return the name of the session's cookie. Cookies know no ports, and several gateways may be
-    served by one host."""  # noqa: D205, D209 - one sentence more
+    """Return the name of the session's cookie.
+
+    Cookies know no ports, and several gateways may be served by one host. Over HTTPS the name has a
+    prefix, by which browsers take such a cookie from this very host alone. A page of another host
+    of the domain could else sign people in as somebody else.
+    """
     told = f"{Listen.of(settings.web_listen).told}{settings.web_base_path}"
-    return f"wpbridge_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    name = f"wpbridge_{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    if not (settings.web_url or "").startswith("https://"):
+        return name
+    return f"__Secure-{name}" if settings.web_base_path else f"__Host-{name}"
 
 
 async def body_of(request: Request) -> bytes:
