@@ -16,8 +16,8 @@ if ( ! class_exists( 'Wpbridge_Dashboard', false ) ) {
 		/** The page of wp-admin. */
 		const PAGE = 'wpbridge';
 
-		/** A path of the dashboard to which people may be led, with its query. Nothing that leads to another host has this shape. */
-		const PATH = '~\A/(?:[A-Za-z0-9][A-Za-z0-9._/?&=%:+,-]*)?\z~';
+		/** A path of the dashboard to which people may be led, with its query. Nothing that leads to another host, or above the dashboard, has this shape. */
+		const PATH = '~\A/(?![^?]*(?:/\.|//))(?:[A-Za-z0-9][A-Za-z0-9._/?&=%:+,-]*)?\z~';
 
 		/** How long the token of a login counts. */
 		const LOGIN_SECONDS = 60;
