@@ -32,7 +32,7 @@ from served import served
 from servers import MariaDB, private_mariadb
 from wpbridge.access import user_changes
 from wpbridge.codec import schedule
-from wpbridge.dashboard.overview import overview_of
+from wpbridge.dashboard.overview import OverviewReader, overview_of
 from wpbridge.dashboard.workers import workers_of
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.running.runner_store import RunnerStore
@@ -242,9 +242,11 @@ def asked(browser: Browser, path: Callable[[int], str], rounds: int) -> dict[str
 
 
 def questions(store: RunnerStore, times: int) -> dict[str, object]:
-    """Ask the tables what two pages show, with nothing remembered."""
+    """Ask the tables what two pages show: with nothing remembered, and again and again."""
+    overviews = OverviewReader()
     asks: dict[str, Callable[[], object]] = {
         "overview": lambda: overview_of(store.parts, datetime.now(UTC)),
+        "overview, renewed": lambda: overviews.read(store.parts, datetime.now(UTC)),
         "workers": lambda: workers_of(store.parts, datetime.now(UTC)),
     }
     found: dict[str, object] = {}

@@ -122,6 +122,18 @@ def test_many_of_one_hook_are_found_without_sorting_them(
         monkeypatch.setattr(listing, "MANY", 5)
 
 
+def test_who_may_only_look_finds_no_masked_value_by_searching(
+    site: Dashboard, queue: Queue
+) -> None:
+    one = queue.schedule_single("+1h", "mail", {"password": "s3cret"})
+    assert ROWS.findall(site.text("/actions?search=s3c", "operator")) == [str(one)]
+    assert ROWS.findall(site.text("/actions?search=s3c", "viewer")) == []
+    assert ROWS.findall(site.text("/actions?search=mai", "viewer")) == [str(one)]
+    exact = urlencode({"args": '{"password": "s3cret"}'})
+    assert ROWS.findall(site.text(f"/actions?{exact}", "operator")) == [str(one)]
+    assert site.get(f"/actions?{exact}", "viewer").status_code == 422
+
+
 def test_what_cannot_be_read_is_refused(site: Dashboard, queue: Queue) -> None:
     queue.enqueue_async("mail")
     for query in (

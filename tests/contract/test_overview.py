@@ -2,8 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from factories import NOW, bucketed
-from wpbridge.dashboard.overview import overview_of
+from factories import NOW, bucketed, insert, make_new
+from rows import change
+from wpbridge.clock import to_text
+from wpbridge.dashboard.overview import SLOW, OverviewReader, overview_of
 from wpbridge.store.rows.stats import Count
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.metrics import DURATION_BOUNDS
@@ -60,3 +62,23 @@ def test_a_day_of_hooks_is_read_once_a_minute(store: RunnerStore) -> None:
         at = NOW + timedelta(seconds=seconds)
         seen.append([row.failed for row in overview_of(store.parts, at).failing])
     assert seen == [[1], [1], [3]]
+
+
+def test_what_is_slow_is_read_anew_after_a_while(store: RunnerStore) -> None:
+    reader = OverviewReader()
+    assert reader.read(store.parts, NOW).failed_day == 0
+    [one] = insert(store, make_new("h"))
+    change(
+        store,
+        "UPDATE wp_actionscheduler_actions SET status = 'failed', last_attempt_gmt = :at"
+        " WHERE action_id = :id",
+        at=to_text(NOW),
+        id=one,
+    )
+    insert(store, make_new("h"))
+    soon = reader.read(store.parts, NOW + SLOW / 2)
+    assert (soon.due, soon.counts["pending"], soon.failed_day) == (1, 1, 0)
+    later = reader.read(store.parts, NOW + SLOW)
+    assert (later.failed_day, later.counts["failed"]) == (1, 1)
+    # A clock that was set back is no reason to show old numbers for ever.
+    assert reader.read(store.parts, NOW - timedelta(days=1)).at == NOW - timedelta(days=1)

@@ -25,7 +25,7 @@ from wpbridge.cli.times import times_in, tz_option
 from wpbridge.cli.top_screen import BARS, PLAIN_BARS, Line, lines_of
 from wpbridge.clock import SystemClock
 from wpbridge.daemon.signals import SignalReader, caught
-from wpbridge.dashboard.overview import Overview, overview_of
+from wpbridge.dashboard.overview import Overview, OverviewReader, overview_of
 from wpbridge.errors import StoreError
 from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site
@@ -82,6 +82,7 @@ class _View:
 
     def __init__(self, store: OpenStore, site: str, zone: tzinfo) -> None:
         self._store = store
+        self._reader = OverviewReader()
         self._site = site
         self._zone = zone
         self._bars = encodable(BARS, PLAIN_BARS)
@@ -91,7 +92,7 @@ class _View:
     def look(self) -> None:
         """Ask anew. Where the database does not answer, the last numbers stay."""
         try:
-            self._seen = overview_of(self._store, SystemClock().now())
+            self._seen = self._reader.read(self._store, SystemClock().now())
             self._trouble = ""
         except StoreError as error:
             self._trouble = str(error)

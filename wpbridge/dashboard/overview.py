@@ -1,5 +1,6 @@
 """How the whole queue stands at one moment: what the first page and ``wpbridge top`` show."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,18 +10,20 @@ from wpbridge.action import Status
 from wpbridge.dataclass import dataclass
 from wpbridge.monitor.history import summed
 from wpbridge.monitor.percentiles import percentile
-from wpbridge.monitor.readings import Readings, read
+from wpbridge.monitor.readings import of_runners
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.counting import CAP
-from wpbridge.store.reading.day_of_hooks import SlowHook
+from wpbridge.store.reading.day_of_hooks import HooksOfDay, SlowHook
 from wpbridge.store.reading.summed_stats import NameSum
-from wpbridge.store.records import Query
+from wpbridge.store.records import Pause, Query
 from wpbridge.store.rows.stats import Count
 from wpbridge.telling.counting import ENDINGS
 from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
 
 MINUTES: Final = 60
 """The sparklines show so many minutes."""
+SLOW: Final = timedelta(seconds=20)
+"""What is slow is asked again after this time."""
 SILENT: Final = timedelta(minutes=5)
 """With something due, somebody should have run something within this time."""
 _HOUR: Final = timedelta(hours=1)
@@ -103,41 +106,98 @@ class Overview:
         return not sum(self.counts.values())
 
 
-def overview_of(store: OpenStore, now: datetime) -> Overview:
-    """Ask the tables once for the whole overview.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slow:
+    """What changes slowly, or costs more to ask than the rest of an overview."""
+
+    at: datetime
+    counts: Mapping[str, int]
+    lately: Sequence[Count]
+    """What ended in the last hour."""
+    hooks: HooksOfDay
+    failed_day: int
+    recurring_stopped: int
+    last_run: Mapping[str, datetime]
+    places: int
+
+
+class OverviewReader:
+    """Reads overviews again and again, on any thread, and asks for what is slow less often."""
+
+    def __init__(self) -> None:
+        self._slow: Slow | None = None
+        self._turn = threading.Lock()
+
+    def read(self, store: OpenStore, now: datetime) -> Overview:
+        """Return the overview of now; what is :class:`Slow` may be :data:`SLOW` old.
+
+        Raises:
+            StoreError: the tables cannot be asked.
+        """
+        with self._turn:
+            if self._slow is None or not timedelta(0) <= now - self._slow.at < SLOW:
+                self._slow = slow_of(store, now)
+            slow = self._slow
+        return overview_of(store, now, slow)
+
+
+def slow_of(store: OpenStore, now: datetime) -> Slow:
+    """Ask the tables for what is slow."""
+    begin = (now - _HOUR).replace(second=0, microsecond=0)
+    last_run, places = of_runners(store, now)
+    query = Query(statuses=(Status.FAILED,), modified_since=now - _DAY)
+    return Slow(
+        at=now,
+        counts=store.counting.statuses(cap=CAP),
+        lately=[one for one in store.stats.between(begin, now) if one.outcome in ENDINGS],
+        hooks=store.day_of_hooks.read(now),
+        failed_day=store.counting.all(query, cap=CAP),
+        recurring_stopped=len(store.stopped_chains.find(now)),
+        last_run=last_run,
+        places=places,
+    )
+
+
+def overview_of(store: OpenStore, now: datetime, slow: Slow | None = None) -> Overview:
+    """Ask the tables for the overview; for all of it where nothing ``slow`` is given.
 
     Raises:
         StoreError: they cannot be asked.
     """
-    readings = read(store, now)
-    begin = (now - _HOUR).replace(second=0, microsecond=0)
-    lately = [one for one in store.stats.between(begin, now) if one.outcome in ENDINGS]
-    hooks = store.day_of_hooks.read(now)
-    query = Query(statuses=(Status.FAILED,), modified_since=now - _DAY)
+    slow = slow or slow_of(store, now)
+    held = store.held.hooks()
+    due = store.gauges.due(now, held)
+    oldest, started = store.due.oldest(now, hooks=held), store.gauges.longest_start()
+    pending = store.counting.all(Query(statuses=(Status.PENDING,)), cap=CAP)
+    begin, lately = (now - _HOUR).replace(second=0, microsecond=0), slow.lately
     return Overview(
         at=now,
-        cap=readings.cap,
-        counts=readings.counts,
-        due=readings.due,
-        past_due=readings.past_due,
-        oldest_due_seconds=readings.oldest_due,
-        running=sum(readings.running.values()),
-        running_longest_seconds=readings.running_longest_seconds,
-        places=readings.places,
-        failed_day=store.counting.all(query, cap=CAP),
+        cap=CAP,
+        counts={**slow.counts, str(Status.PENDING): pending},
+        due=due.due,
+        past_due=due.past_due,
+        oldest_due_seconds=_seconds(oldest.at if oldest else None, now),
+        running=sum(store.gauges.running().values()),
+        running_longest_seconds=_seconds(started, now),
+        places=slow.places,
+        failed_day=slow.failed_day,
         complete_minutes=_minutes(lately, begin, "complete"),
         failed_minutes=_minutes(lately, begin, "failed"),
-        per_second=_per_second(lately, now),
+        per_second=_per_second(lately, slow.at),
         wait_p50=percentile(0.5, WAIT_BOUNDS, summed(one.waits for one in lately)),
         wait_p95=percentile(0.95, WAIT_BOUNDS, summed(one.waits for one in lately)),
         duration_p95=percentile(0.95, DURATION_BOUNDS, summed(one.durations for one in lately)),
-        failing=[_row(one) for one in hooks.failing],
-        slowest=_slowest(hooks.slowest),
-        paused=_pauses(readings),
-        held_hooks=sorted(store.held.hooks()),
-        recurring_stopped=readings.recurring_stopped,
-        last_run=readings.last_run,
+        failing=[_row(one) for one in slow.hooks.failing],
+        slowest=_slowest(slow.hooks.slowest),
+        paused=_pauses(store.pauses.in_force(now)),
+        held_hooks=sorted(held),
+        recurring_stopped=slow.recurring_stopped,
+        last_run=slow.last_run,
     )
+
+
+def _seconds(since: datetime | None, now: datetime) -> float:
+    return 0.0 if since is None else max(0.0, (now - since).total_seconds())
 
 
 def _minutes(counts: Sequence[Count], begin: datetime, outcome: str) -> list[int]:
@@ -155,8 +215,8 @@ def _per_second(counts: Sequence[Count], now: datetime) -> float:
     return sum(one.actions for one in counts if begin <= one.begin < end) / 300
 
 
-def _pauses(readings: Readings) -> list[tuple[str, str, datetime | None, str]]:
-    return [(one.kind, one.name, one.until, one.reason) for one in readings.pauses]
+def _pauses(pauses: Sequence[Pause]) -> list[tuple[str, str, datetime | None, str]]:
+    return [(one.kind, one.name, one.until, one.reason) for one in pauses]
 
 
 def _row(one: NameSum) -> HookRow:

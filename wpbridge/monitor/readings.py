@@ -71,7 +71,7 @@ def read(store: OpenStore, now: datetime) -> Readings:
     groups = _groups(pair for pair in pairs if pair.hook not in held)
     started = gauges.longest_start()
     sizes = gauges.sizes()
-    last_run, place_count = _of_runners(store, now)
+    last_run, place_count = of_runners(store, now)
     return Readings(
         at=now,
         cap=CAP,
@@ -106,7 +106,7 @@ def _groups(pairs: Iterable[Pair]) -> dict[str, tuple[int, datetime | None]]:
     return found
 
 
-def _of_runners(store: OpenStore, now: datetime) -> tuple[Mapping[str, datetime], int]:
+def of_runners(store: OpenStore, now: datetime) -> tuple[Mapping[str, datetime], int]:
     """Return when each kind of runner last gave a sign, and the places of those that live.
 
     A runner without a place of the queue, as the gateway has one for callbacks, is no sign that

@@ -74,6 +74,8 @@ class Query:
     claim: ClaimId | None = None
     search: str = ""
     """A text that must occur in the hook or in the args."""
+    searches_args: bool = True
+    """Whether the text may occur in the args; else it must occur in the hook."""
     after_id: ActionId | None = None
     """Only ids above this one, which is where the last page ended."""
     before_id: ActionId | None = None

@@ -52,7 +52,8 @@ class Conditions:
             return self._layout.texts.holds(connection, (self._names.actions, column), text)
 
         hooks = tuple(hook for hook in query.hooks if holds("hook", hook))
-        searched = [column for column in ("hook", "args") if holds(column, query.search)]
+        looked_in = ("hook", "args") if query.searches_args else ("hook",)
+        searched = [column for column in looked_in if holds(column, query.search)]
         texts = query.partial_args
         if query.args is not None:
             from wpbridge.codec.args import columns  # noqa: PLC0415 - few queries name args

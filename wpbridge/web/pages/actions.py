@@ -63,6 +63,23 @@ class Filter:
         return bool(set(self.told) - {"status"})
 
 
+def allowed_filter(visit: Visit, told: Mapping[str, str], now: datetime) -> Filter:
+    """Return the filter that parameters mean, for a person.
+
+    Who may only look does not see the values of masked names, and could find them letter by letter
+    by a search in args. So that is for those who may also change actions.
+
+    Raises:
+        InputError: as :func:`filter_of`, or the person may not filter by args.
+    """
+    chosen = filter_of(told, now)
+    if visit.may("operator"):
+        return chosen
+    if "args" in chosen.told:
+        raise InputError("args: to filter by args needs the role operator")
+    return replace(chosen, query=replace(chosen.query, searches_args=False))
+
+
 def filter_of(told: Mapping[str, str], now: datetime) -> Filter:
     """Return the filter that parameters mean.
 
@@ -125,7 +142,7 @@ async def show(visit: Visit) -> Response:
     if number is not None:
         return visit.go_to(visit.url(f"actions/{number}"))
     now = visit.now()
-    chosen = filter_of(told, now)
+    chosen = allowed_filter(visit, told, now)
     order = visit.query("order") if visit.query("order") in ORDERS else ""
     after = visit.query("after")
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from wpbridge.access.people import People
+from wpbridge.dashboard.overview import OverviewReader
 from wpbridge.doctor.explain import Explainer
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.site.config import Settings
@@ -41,6 +42,7 @@ def open_pages(
         ),
         board=Board(open_queue),
         checks=Board(open_queue, readers=1),
+        overview=OverviewReader(),
         counts=Board(open_queue, readers=1, statement_seconds=QUICK_SECONDS),
         renderer=Renderer(
             zone=zone, mask=settings.web_mask, site=site.label, base=settings.web_base_path

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from wpbridge.dashboard.overview import Overview, overview_of
+from wpbridge.dashboard.overview import Overview
 from wpbridge.site.config import Settings
 from wpbridge.web.pages import charts
 from wpbridge.web.pages.chart_values import Chart
@@ -20,7 +20,9 @@ _MARK_EVERY: Final = 15
 
 async def show(visit: Visit) -> Response:
     """Show the overview."""
-    seen = await visit.shared("overview", lambda queue: overview_of(queue.store, visit.now()))
+    seen = await visit.shared(
+        "overview", lambda queue: visit.pages.overview.read(queue.store, visit.now())
+    )
     value = seen.value
     command = shlex.join(["wpbridge", "claim-and-run", *_site_flags(visit.settings)])
     return visit.render(

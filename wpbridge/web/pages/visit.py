@@ -13,6 +13,7 @@ from wpbridge.access.people import People
 from wpbridge.access.person import Person
 from wpbridge.clock import SystemClock
 from wpbridge.dashboard.failure_index import FailureIndex
+from wpbridge.dashboard.overview import OverviewReader
 from wpbridge.dashboard.sites import Sites
 from wpbridge.dataclass import dataclass
 from wpbridge.doctor.explain import Explanation
@@ -40,6 +41,8 @@ class PageParts:
     board: Board
     checks: Board
     """The doctor's. It has one reader, so that slow checks keep no page waiting."""
+    overview: OverviewReader
+    """What reads the numbers of the first page."""
     counts: Board
     """For numbers that a page can do without: they may take less time."""
     renderer: "Renderer"
