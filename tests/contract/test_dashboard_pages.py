@@ -349,3 +349,11 @@ def test_every_page_is_linked_from_the_overview(site: Dashboard, queue: Queue) -
         waiting += [html.unescape(link) for link in links]
     missing = {path.partition("?")[0] for path in page_paths(one)} - {place for place, _ in seen}
     assert missing == set()
+
+
+def test_the_first_page_is_shared_by_the_tabs_of_one_person_alone(site: Dashboard) -> None:
+    for _ in range(2):
+        for role in ("viewer", "operator", "admin"):
+            assert f"Your role: {role}" in site.text("/", role)
+    assert "Canceled: 2" in site.text("/?done=cancel&n=2")
+    assert "Canceled: 2" not in site.text("/")

@@ -24,15 +24,18 @@ async def show(visit: Visit) -> Response:
         "overview", lambda queue: visit.pages.overview.read(queue.store, visit.now())
     )
     value = seen.value
-    command = shlex.join(["wpbridge", "claim-and-run", *_site_flags(visit.settings)])
-    return visit.render(
-        "overview.html",
-        seen=value,
-        age=seen.age_seconds,
-        ended=_ended(value, visit.zone),
-        cron_line=f"* * * * * {command} --quiet",
-        work_line=shlex.join(["wpbridge", "work", *_site_flags(visit.settings)]),
-    )
+
+    def context() -> dict[str, object]:
+        command = shlex.join(["wpbridge", "claim-and-run", *_site_flags(visit.settings)])
+        return {
+            "seen": value,
+            "age": seen.age_seconds,
+            "ended": _ended(value, visit.zone),
+            "cron_line": f"* * * * * {command} --quiet",
+            "work_line": shlex.join(["wpbridge", "work", *_site_flags(visit.settings)]),
+        }
+
+    return visit.pages.renderer.shared_page(visit, "overview.html", value, context)
 
 
 def _site_flags(settings: Settings) -> list[str]:

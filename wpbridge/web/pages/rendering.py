@@ -1,11 +1,13 @@
 """Make pages of templates. Everything that is filled in is escaped, whatever it is."""
 
 import hashlib
-from collections.abc import Mapping
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from email.utils import format_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -30,12 +32,18 @@ _FEW: Final = 10
 """Of so many units and more, the smaller unit is not told."""
 
 
+SHARED_SECONDS: Final = 1.0
+"""The tabs of a person share a page for so long: its relative times are that old at the most."""
+_MOST_MADE: Final = 64
+
+
 class Renderer:
     """Fills the templates of one gateway."""
 
     def __init__(self, *, zone: tzinfo, mask: tuple[str, ...], site: str, base: str) -> None:
         """Take the zone in which times are shown, what is masked, the site's name, and its base."""
         self._zone = zone
+        self._made: OrderedDict[Hashable, _Made] = OrderedDict()
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -72,21 +80,31 @@ class Renderer:
         self, visit: "Visit", template: str, status: int, context: Mapping[str, Any]
     ) -> Response:
         """Return a page for a person."""
-        from wpbridge.web.pages.table import NAVIGATION  # noqa: PLC0415 - its pages render, too
-
-        whole = {
-            "visit": visit,
-            "base": visit.base,
-            "url": visit.url,
-            "may": visit.may,
-            "person": visit.person,
-            "csrf": visit.csrf,
-            "navigation": [one for one in NAVIGATION if allows(visit.person.role, one.role)],
-            "now": visit.now(),
-            **context,
-        }
         known = visit.request.headers.get("if-none-match", "")
-        return self.answer(template, status, whole, known)
+        return self.answer(template, status, _of_visit(visit, context), known)
+
+    def shared_page(
+        self, visit: "Visit", template: str, value: object, context: Callable[[], Mapping[str, Any]]
+    ) -> Response:
+        """Return the page of a value, which all tabs of a person share for a second.
+
+        Args:
+            visit: one request for it.
+            template: of the page.
+            value: what the page shows. Another value is another page.
+            context: makes what the template is filled with.
+        """
+        known = visit.request.headers.get("if-none-match", "")
+        query, language = visit.request.url.query, texts.language()
+        key = (template, visit.base, visit.csrf, visit.person, query, language)
+        now = time.monotonic()
+        made = self._made.pop(key, None)
+        if made is None or made.value is not value or now - made.at >= SHARED_SECONDS:
+            made = _Made(value, now, self._body(template, _of_visit(visit, context())))
+        self._made[key] = made
+        while len(self._made) > _MOST_MADE:
+            self._made.popitem(last=False)
+        return _response(made.body, _OK, known)
 
     def answer(
         self,
@@ -96,17 +114,13 @@ class Renderer:
         known: str = "",
     ) -> Response:
         """Return a page. ``known`` is the mark of the one that the browser has already."""
-        code = texts.language()
-        text = self._environment.get_template(template).render(language=code, **context)
+        return _response(self._body(template, context), status, known)
+
+    def _body(self, template: str, context: Mapping[str, Any]) -> bytes:
+        found = self._environment.get_template(template)
+        text = found.render(language=texts.language(), **context)
         # Half a surrogate pair in a row is no trouble: it is shown as its code.
-        body = text.encode("utf-8", "backslashreplace")
-        mark = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
-        headers = {**NOT_KEPT, "ETag": mark, "Content-Language": code}
-        # The script tells by it how far the browser's clock is away from ours.
-        headers["Date"] = format_datetime(datetime.now(UTC), usegmt=True)
-        if status == _OK and known == mark:
-            return Response(status_code=304, headers=headers)
-        return Response(body, status, headers, "text/html")
+        return text.encode("utf-8", "backslashreplace")
 
     def _moment(self, at: datetime | None) -> str:
         """Return a date in the site's zone, for people."""
@@ -122,6 +136,41 @@ class Renderer:
             exact,
             ago_text(at - datetime.now(UTC)),
         )
+
+
+class _Made(NamedTuple):
+    """A page that was made for all tabs of a person."""
+
+    value: object
+    at: float
+    body: bytes
+
+
+def _of_visit(visit: "Visit", context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what every template of a page is filled with, and what this one is."""
+    from wpbridge.web.pages.table import NAVIGATION  # noqa: PLC0415 - its pages render, too
+
+    return {
+        "visit": visit,
+        "base": visit.base,
+        "url": visit.url,
+        "may": visit.may,
+        "person": visit.person,
+        "csrf": visit.csrf,
+        "navigation": [one for one in NAVIGATION if allows(visit.person.role, one.role)],
+        "now": visit.now(),
+        **context,
+    }
+
+
+def _response(body: bytes, status: int, known: str) -> Response:
+    mark = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    headers = {**NOT_KEPT, "ETag": mark, "Content-Language": texts.language()}
+    # The script tells by it how far the browser's clock is away from ours.
+    headers["Date"] = format_datetime(datetime.now(UTC), usegmt=True)
+    if status == _OK and known == mark:
+        return Response(status_code=304, headers=headers)
+    return Response(body, status, headers, "text/html")
 
 
 _OK: Final = 200
