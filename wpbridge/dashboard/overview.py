@@ -22,6 +22,8 @@ from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
 
 MINUTES: Final = 60
 """The sparklines show so many minutes."""
+FEW: Final = 10_000
+"""So many pending actions are counted each time; more are known from the last slow look."""
 SLOW: Final = timedelta(seconds=20)
 """What is slow is asked again after this time."""
 SILENT: Final = timedelta(minutes=5)
@@ -168,7 +170,9 @@ def overview_of(store: OpenStore, now: datetime, slow: Slow | None = None) -> Ov
     held = store.held.hooks()
     due = store.gauges.due(now, held)
     oldest, started = store.due.oldest(now, hooks=held), store.gauges.longest_start()
-    pending = store.counting.all(Query(statuses=(Status.PENDING,)), cap=CAP)
+    pending = store.counting.all(Query(statuses=(Status.PENDING,)), cap=FEW)
+    if pending >= FEW:
+        pending = max(pending, slow.counts.get(Status.PENDING, 0))
     begin, lately = (now - _HOUR).replace(second=0, microsecond=0), slow.lately
     return Overview(
         at=now,

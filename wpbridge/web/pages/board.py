@@ -97,10 +97,12 @@ class Board:
         """
         return await self._readers.ask(question)
 
-    async def shared(self, key: str, question: Callable[[JobQueue], T]) -> Seen[T]:
+    async def shared(
+        self, key: str, question: Callable[[JobQueue], T], *, least_seconds: float = LEAST_SECONDS
+    ) -> Seen[T]:
         """Return what a question finds, which whoever asks with the same key gets, too.
 
-        An answer counts for 2 to 60 seconds, the longer the more it has cost. Who comes soon after
+        An answer counts for ``least_seconds`` to 60 seconds, the longer the more it has cost. Who comes soon after
         that gets it once more, while a new one is asked for.
 
         Raises:
@@ -111,7 +113,9 @@ class Board:
         now = time.monotonic()
         self._drop_old(now)
         if kept.asking is None and now >= kept.until:
-            kept.asking = asyncio.get_running_loop().create_task(self._refresh(kept, question))
+            kept.asking = asyncio.get_running_loop().create_task(
+                self._refresh(kept, question, least_seconds)
+            )
             kept.asking.add_done_callback(_retrieved)
         is_stale = kept.at is None or now >= kept.until + STALE_SECONDS
         if kept.asking is not None and is_stale:
@@ -142,7 +146,9 @@ class Board:
         except (TimeoutError, StoreError):
             return None
 
-    async def _refresh(self, kept: _Kept, question: Callable[[JobQueue], Any]) -> None:
+    async def _refresh(
+        self, kept: _Kept, question: Callable[[JobQueue], Any], least_seconds: float
+    ) -> None:
         began = time.monotonic()
         try:
             kept.value = await self._readers.ask(question)
@@ -157,7 +163,7 @@ class Board:
         else:
             kept.at = time.monotonic()
             cost = kept.at - began
-            kept.until = kept.at + min(MOST_SECONDS, max(LEAST_SECONDS, cost * _COST_FACTOR))
+            kept.until = kept.at + min(MOST_SECONDS, max(least_seconds, cost * _COST_FACTOR))
         finally:
             kept.asking = None
 

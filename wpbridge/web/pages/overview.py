@@ -14,14 +14,19 @@ from wpbridge.web.pages.scales import Slots
 from wpbridge.web.pages.texts import tr
 from wpbridge.web.pages.visit import Visit
 
+_RENEWED_SECONDS: Final = 4.0
+"""This page is open in many tabs: its numbers are asked for seldom enough that claims beside them
+take no longer."""
 _MARK_EVERY: Final = 15
 """The minutes that these divide have their time below the chart."""
 
 
 async def show(visit: Visit) -> Response:
     """Show the overview."""
-    seen = await visit.shared(
-        "overview", lambda queue: visit.pages.overview.read(queue.store, visit.now())
+    seen = await visit.pages.board.shared(
+        "overview",
+        lambda queue: visit.pages.overview.read(queue.store, visit.now()),
+        least_seconds=_RENEWED_SECONDS,
     )
     value = seen.value
 
