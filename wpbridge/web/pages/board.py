@@ -102,8 +102,8 @@ class Board:
     ) -> Seen[T]:
         """Return what a question finds, which whoever asks with the same key gets, too.
 
-        An answer counts for ``least_seconds`` to 60 seconds, the longer the more it has cost. Who comes soon after
-        that gets it once more, while a new one is asked for.
+        An answer counts for ``least_seconds`` to 60 seconds, the longer the more it has cost. Who
+        comes soon after that gets it once more, while a new one is asked for.
 
         Raises:
             StoreError: as for :meth:`ask`.
