@@ -317,6 +317,24 @@ def test_a_thread_reads_while_pages_are_shown(queue: Queue, clock: FakeClock) ->
     assert index.keep_up(open_store, clock.now, wait_seconds=60).at == clock.now()
 
 
+def test_what_somebody_has_just_changed_is_read_anew(queue: Queue, clock: FakeClock) -> None:
+    index = FailureIndex()
+
+    @contextmanager
+    def open_store() -> Iterator[OpenStore]:
+        yield queue.store
+
+    one = fail(queue, queue.enqueue_async("a"), NOW, MESSAGES[0])
+    assert len(index.keep_up(open_store, clock.now, wait_seconds=60).entries) == 1
+    queue.requeue([one])
+    # Nothing is old yet, so without a doubt nobody would look.
+    told = index.keep_up(open_store, clock.now, wait_seconds=60)
+    assert [entry.is_requeued for entry in told.entries] == [False]
+    index.doubt()
+    told = index.keep_up(open_store, clock.now, wait_seconds=60)
+    assert [entry.is_requeued for entry in told.entries] == [True]
+
+
 def test_a_database_that_does_not_answer_is_told_and_asked_again(
     queue: Queue, clock: FakeClock
 ) -> None:

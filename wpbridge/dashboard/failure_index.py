@@ -9,6 +9,7 @@ No more than the newest 200,000 failures are remembered. They take about 60 MB.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
@@ -82,6 +83,10 @@ class FailureIndex:
         self._read = self._of = 0
         self._at: datetime | None = None
         self._error = ""
+        self._took_seconds = 0.0
+        """How long the last reading took."""
+        self._is_doubted = False
+        """Whether something was changed since the last reading began."""
         self._thread: threading.Thread | None = None
         self._is_over = False
 
@@ -107,7 +112,8 @@ class FailureIndex:
     ) -> Remembered:
         """Return what is remembered, after a reading in a thread has had a moment to end.
 
-        What is not old yet is returned at once, and read again in the meantime.
+        What is not old yet is returned at once, and read again in the meantime. A short reading is
+        waited for, so that a person sees what they have just changed.
 
         Args:
             open_store: opens a store that the thread alone uses. It is called in that thread, and
@@ -116,7 +122,7 @@ class FailureIndex:
             wait_seconds: how long the caller waits for the thread; None for at most 0.15.
         """
         with self._guard:
-            is_fresh = self._at is not None and now() - self._at < FRESH
+            is_fresh = self._at is not None and now() - self._at < FRESH and not self._is_doubted
             if self._thread is None and not is_fresh and not self._is_over:
                 self._thread = threading.Thread(
                     target=self._in_thread,
@@ -126,8 +132,9 @@ class FailureIndex:
                 )
                 self._thread.start()
             thread, is_old = self._thread, self._at is None or now() - self._at > _OLD
+            is_short = self._took_seconds < _MOST_WAIT
         if wait_seconds is None:
-            wait_seconds = _MOST_WAIT if is_old else 0.0
+            wait_seconds = _MOST_WAIT if is_old or is_short else 0.0
         if thread is not None:
             thread.join(wait_seconds)
         return self.remembered()
@@ -146,6 +153,11 @@ class FailureIndex:
             with self._guard:
                 self._thread = None
 
+    def doubt(self) -> None:
+        """Have it read anew by whoever asks next, since something was changed."""
+        with self._guard:
+            self._is_doubted = True
+
     def close(self) -> None:
         """Let a reading that goes on end soon, and wait for it. None begins any more."""
         with self._guard:
@@ -159,7 +171,9 @@ class FailureIndex:
         StoreError where the database does not answer; the next time goes on from there.
         """
         with self._turn:
+            began, self._is_doubted = time.monotonic(), False
             self._catch_up(store.failure_rows, now)
+            self._took_seconds = time.monotonic() - began
 
     def _catch_up(self, rows: FailureRows, now: datetime) -> None:
         newest_log = rows.newest_log()

@@ -183,6 +183,7 @@ class Visit:
         finally:
             self.pages.board.forget()
             self.pages.counts.forget()
+            self.pages.failures.doubt()
             self.pages.checks.forget()
 
     def render(self, template: str, status: int = 200, **context: Any) -> Response:
