@@ -144,7 +144,12 @@ def test_the_commands_say_what_they_did(lite: Site) -> None:
     store.register(host="elsewhere", boot="b", pid=7, pid_started="1", places=3)
     [runner] = seen(store)
     number = str(runner.runner.id)
+    tried = lite("workers", "quiet", number, "--dry-run")
+    assert tried.out == f"runner {number} would be told to be quiet\n"
+    assert seen(store)[0].wish == ""
     assert lite("workers", "quiet", number).out == f"runner {number} is to be quiet\n"
+    tried = lite("workers", "quiet", number, "--dry-run")
+    assert tried.out == f"runner {number} would be as it was\n"
     assert lite("workers", "quiet", number).out == f"runner {number} is as it was\n"
     # It does not read it: it is no process.
     told = json.loads(lite("workers", "list", "--format", "json").out)
@@ -155,8 +160,9 @@ def test_the_commands_say_what_they_did(lite: Site) -> None:
     change(store, "UPDATE wp_wpbridge_runners SET about = :about", about='{"kind": "serve"}')
     # All that can be stopped are: the gateway cannot.
     assert "there is no runner" in lite("workers", "stop", "--all").err
-    refused = lite("workers", "stop", number)
-    assert (refused.code, "belongs to the gateway" in refused.err) == (1, True)
+    for dry in ((), ("--dry-run",)):
+        refused = lite("workers", "stop", number, *dry)
+        assert (refused.code, "belongs to the gateway" in refused.err) == (1, True)
     unknown = lite("workers", "quiet", "999")
     assert (unknown.code, "there is no runner 999" in unknown.err) == (1, True)
     nobody = lite("workers", "quiet")

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ from wpbridge.errors import InputError
 from wpbridge.queue.commands import carry_out
 from wpbridge.queue.facade import opened
 from wpbridge.queue.jobs import JobQueue
+from wpbridge.queue.workers import check_wish
+from wpbridge.store.running.wishes import Wish
 from wpbridge.system.trusted_files import owner_name
 
 FIELDS: Final = (
@@ -43,9 +45,11 @@ FIELDS: Final = (
     "restarts",
 )
 SHOWN: Final = FIELDS[:14]
+_WISHES: Final[Mapping[str, Wish]] = {"quiet": "quiet", "wake": "", "stop": "stop"}
 _EXAMPLES: Final = """
 Examples:
   wpbridge workers {verb} 17
+  wpbridge workers {verb} 17 --dry-run
   wpbridge workers {verb} --all
 """
 
@@ -128,15 +132,19 @@ def _wish_command(verb: str, short_help: str, text: str, done: str) -> Callable[
     @click.argument("ids", metavar="ID…", nargs=-1, type=click.IntRange(1))
     @site_options
     @click.option("--all", "everyone", is_flag=True, help="Every runner of this queue.")
+    @click.option("--dry-run", is_flag=True, help="Check everything; change nothing.")
     @click.pass_context
     @one_line_errors
-    def command(ctx: click.Context, ids: Sequence[int], *, everyone: bool, **flags: Any) -> None:
+    def command(
+        ctx: click.Context, ids: Sequence[int], *, everyone: bool, dry_run: bool, **flags: Any
+    ) -> None:
         if bool(ids) == everyone:
             raise InputError("name runners by their ids (wpbridge workers list), or give --all")
         settings = settings_of(ctx, flags)
         with closing(JobQueue.of(settings)) as queue:
             wanted = list(dict.fromkeys(ids)) or _everyone(queue, verb)
-            refused = [one for one in wanted if not _wished(queue, one, verb, done)]
+            wish = _would_wish if dry_run else _wished
+            refused = [one for one in wanted if not wish(queue, one, verb, done)]
         if not wanted:
             told("there is no runner")
         if refused:
@@ -157,7 +165,18 @@ def _wished(queue: JobQueue, runner: int, verb: str, done: str) -> bool:
     except InputError as error:
         told(str(error))
         return False
-    print_line(f"runner {runner} {done if change.count else 'is as it was'}")
+    print_line(f"runner {runner} is {done if change.count else 'as it was'}")
+    return True
+
+
+def _would_wish(queue: JobQueue, runner: int, verb: str, done: str) -> bool:
+    """Say what the wish would change; return False where it would be refused."""
+    try:
+        is_new = check_wish(queue, runner, _WISHES[verb])
+    except InputError as error:
+        told(str(error))
+        return False
+    print_line(f"runner {runner} would be {f'told {done}' if is_new else 'as it was'}")
     return True
 
 
@@ -171,13 +190,13 @@ quiet = _wish_command(
     "Have runners claim nothing more, until they are woken. What runs goes on.\n\n"
     "A runner reads it with its next beat, 15 seconds later at most. A daemon's worker that is"
     " started in the place of a quiet one is quiet, too.",
-    "is to be quiet",
+    "to be quiet",
 )
 wake = _wish_command(
     "wake",
     "Let quiet runners claim again.",
     "Let runners claim again that were told to be quiet.",
-    "is to work",
+    "to work",
 )
 stop = _wish_command(
     "stop",
@@ -185,5 +204,5 @@ stop = _wish_command(
     "Have runners claim nothing more, and end when what runs has ended, as on TERM.\n\n"
     "A worker of `wpbridge work` ends its whole daemon. Whether that is started again is up to its"
     " service manager. It cannot be taken back.",
-    "is to stop",
+    "to stop",
 )

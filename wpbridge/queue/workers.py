@@ -22,8 +22,18 @@ def set_wish(queue: QueueConnection, runner_id: int, wish: Wish) -> bool:
             which its own service manager stops.
         SchemaError: the account cannot bring wpbridge's own tables forward.
     """
-    tables = queue.store.tables
-    seen = next((one for one in seen_runners(tables) if one.runner.id == runner_id), None)
+    check_wish(queue, runner_id, wish)
+    return make_wish(queue.store.tables, runner_id, wish)
+
+
+def check_wish(queue: QueueConnection, runner_id: int, wish: Wish) -> bool:
+    """Check a wish, and return whether :func:`set_wish` would change anything; change nothing.
+
+    Raises:
+        InputError: as :func:`set_wish` raises it.
+    """
+    found = seen_runners(queue.store.tables)
+    seen = next((one for one in found if one.runner.id == runner_id), None)
     if seen is None:
         raise InputError(f"there is no runner {runner_id}: it may have ended")
     if seen.wish == "stop" and wish != "stop":
@@ -32,4 +42,4 @@ def set_wish(queue: QueueConnection, runner_id: int, wish: Wish) -> bool:
         raise InputError(
             f"runner {runner_id} belongs to the gateway, which `wpbridge serve` started: stop that"
         )
-    return make_wish(tables, runner_id, wish)
+    return seen.wish != wish
