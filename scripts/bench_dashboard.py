@@ -6,6 +6,7 @@ browser does. Prints one JSON object.
 
 import argparse
 import contextlib
+import gzip
 import http.client
 import itertools
 import json
@@ -198,10 +199,9 @@ def pages(browser: Browser, store: RunnerStore, rounds: int) -> dict[str, object
         "search": "search=hook_77",
         "by date": "status=pending&order=soonest",
     }
-    found: dict[str, object] = {"overview": asked(browser, lambda _: "/", rounds)}
+    found: dict[str, object] = {"overview": asked(browser, ["/"] * rounds)}
     found["list"] = {
-        name: asked(browser, lambda _, query=query: f"/actions?{query}", rounds)  # type: ignore[misc]
-        for name, query in lists.items()
+        name: asked(browser, [f"/actions?{query}"] * rounds) for name, query in lists.items()
     }
     [least], [most] = (
         rows_of(store, f"SELECT {which}(action_id) FROM {ACTIONS}") for which in ("MIN", "MAX")
@@ -212,26 +212,27 @@ def pages(browser: Browser, store: RunnerStore, rounds: int) -> dict[str, object
     )
     spread = [least + (most - least) * n // rounds for n in range(rounds)]
     found["detail"] = {
-        "any": asked(browser, lambda n: f"/actions/{spread[n]}", rounds),
-        "failed": asked(browser, lambda n: f"/actions/{failed[n % len(failed)]}", rounds),
+        "any": asked(browser, [f"/actions/{number}" for number in spread]),
+        "failed": asked(browser, [f"/actions/{failed[n % len(failed)]}" for n in range(rounds)]),
     }
     for name in ("failures", "recurring", "workers", "hooks", "measures", "jobs", "doctor"):
-        found[name] = asked(browser, lambda _, name=name: f"/{name}", min(rounds, 30))  # type: ignore[misc]
+        found[name] = asked(browser, [f"/{name}"] * min(rounds, 30))
     return found
 
 
-def asked(browser: Browser, path: Callable[[int], str], rounds: int) -> dict[str, object]:
-    """Ask for a page so often; the first time nothing is remembered of it."""
+def asked(browser: Browser, paths: Sequence[str]) -> dict[str, object]:
+    """Ask for pages in turn; the first time nothing is remembered of them."""
     taken: list[float] = []
     statuses: set[int] = set()
     size, used = 0, cpu_seconds(browser.pid)
-    for number in range(rounds):
-        seconds, status, body, _ = browser.get(path(number))
+    for path in paths:
+        seconds, status, body, _ = browser.get(path)
         taken.append(seconds)
         statuses.add(status)
         size = max(size, len(body))
+        # What the gateway still does after an answer shall not slow the next one.
         time.sleep(0.05)
-    cpu = (cpu_seconds(browser.pid) - used) / rounds * 1000
+    cpu = (cpu_seconds(browser.pid) - used) / len(paths) * 1000
     return {
         **told(taken),
         # Says more than the time where other work keeps the processors busy.
@@ -274,8 +275,6 @@ def first_page(browser: Browser) -> dict[str, object]:
 
 def _plain(body: bytes, headers: Mapping[str, str]) -> str:
     if headers.get("content-encoding", headers.get("Content-Encoding")) == "gzip":
-        import gzip  # noqa: PLC0415
-
         body = gzip.decompress(body)
     return body.decode()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from jinja2 import Environment
+from jinja2.ext import extract_from_ast
 
 from wpbridge.action import Status
 from wpbridge.queue.commands import COMMANDS
@@ -65,7 +66,7 @@ def environment() -> Environment:
 def _all() -> Iterator[tuple[Path, Text]]:
     reader = environment()
     for file in templates():
-        for _, _, message in reader.extract_translations(file.read_text("utf-8")):  # type: ignore[attr-defined]
+        for _, _, message in extract_from_ast(reader.parse(file.read_text("utf-8"))):
             told = message if isinstance(message, tuple) else (message,)
             yield file, tuple(one for one in told if isinstance(one, str))
     for folder in _PYTHON:
