@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +177,31 @@ def wpbridge(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
     command = [sys.executable, "-m", "wpbridge", *arguments]
     return warm.run(command, cwd=folder, env=clean, text=True)
+
+
+StartDaemon = Callable[..., Daemon]
+"""Takes a data source name and flags of ``wpbridge work``, and perhaps an environment."""
+
+
+def work_folder(folder: Path, handlers: str) -> Path:
+    """Give a folder the handlers that a daemon runs, and the gate at which slow ones wait."""
+    (folder / "acts.py").write_text(handlers, encoding="utf-8")
+    os.mkfifo(folder / "gate")
+    return folder
+
+
+@contextlib.contextmanager
+def started_daemons(folder: Path) -> Iterator[StartDaemon]:
+    """Start daemons in a folder; none of their processes outlives the block."""
+    started: list[Daemon] = []
+
+    def start(dsn: str, *flags: str, env: Mapping[str, str] | None = None) -> Daemon:
+        started.append(Daemon(folder, dsn, *flags, env=env or {}))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.end()
+        until(lambda: not processes(folder), "the end of all processes")

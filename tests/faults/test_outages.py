@@ -21,7 +21,16 @@ import pytest
 
 import invariants
 from conftest import execute, needs
-from daemons import DEADLINE_SECONDS, HANDLERS, Daemon, processes, until, wpbridge
+from daemons import (
+    DEADLINE_SECONDS,
+    HANDLERS,
+    Daemon,
+    StartDaemon,
+    started_daemons,
+    until,
+    work_folder,
+    wpbridge,
+)
 from factories import make_new
 from proxy import Proxy
 from rows import change, query
@@ -117,26 +126,13 @@ def place(server: MariaDB, open_queue: Callable[[str], RunnerStore]) -> Iterator
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "acts.py").write_text(ACTS, encoding="utf-8")
-    os.mkfifo(tmp_path / "gate")
-    return tmp_path
+    return work_folder(tmp_path, ACTS)
 
 
 @pytest.fixture
-def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
-    started: list[Daemon] = []
-
-    def start(dsn: str, *flags: str) -> Daemon:
-        started.append(Daemon(folder, dsn, "--heartbeat-file", "beat", *flags, env={}))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
-    until(lambda: not processes(folder), "the end of all processes")
-
-
-StartDaemon = Callable[..., Daemon]
+def daemon(folder: Path) -> Iterator[StartDaemon]:
+    with started_daemons(folder) as start:
+        yield lambda dsn, *flags: start(dsn, "--heartbeat-file", "beat", *flags)
 
 
 def probe(one: Daemon, what: str) -> str:

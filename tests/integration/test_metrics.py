@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 import requests
 
-from daemons import HANDLERS, Daemon, processes, until, wpbridge
+from daemons import (
+    HANDLERS,
+    StartDaemon,
+    started_daemons,
+    until,
+    work_folder,
+    wpbridge,
+)
 from factories import make_new
 from served import headers_for, served
 from wpbridge.clock import SystemClock
@@ -21,23 +28,13 @@ ROUND = 20
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "acts.py").write_text(HANDLERS, encoding="utf-8")
-    os.mkfifo(tmp_path / "gate")
-    return tmp_path
+    return work_folder(tmp_path, HANDLERS)
 
 
 @pytest.fixture
-def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
-    started: list[Daemon] = []
-
-    def start(dsn: str, *flags: str) -> Daemon:
-        started.append(Daemon(folder, dsn, *flags, env={}))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
-    until(lambda: not processes(folder), "the end of all processes")
+def daemon(folder: Path) -> Iterator[StartDaemon]:
+    with started_daemons(folder) as start:
+        yield start
 
 
 def scraped(url: str) -> dict[str, float]:
@@ -76,7 +73,7 @@ def add(store: RunnerStore, count: int, hook: str = "count") -> None:
 
 def test_totals_outlive_the_workers_that_are_killed(
     folder: Path,
-    daemon: Callable[..., Daemon],
+    daemon: StartDaemon,
     mysql_dsn: str,
     open_queue: Callable[[str], RunnerStore],
 ) -> None:
@@ -110,7 +107,7 @@ def test_totals_outlive_the_workers_that_are_killed(
 
 def test_a_worker_that_is_told_to_stop_hands_over_all_that_it_counted(
     folder: Path,
-    daemon: Callable[..., Daemon],
+    daemon: StartDaemon,
     mysql_dsn: str,
     open_queue: Callable[[str], RunnerStore],
 ) -> None:
@@ -125,7 +122,7 @@ def test_a_worker_that_is_told_to_stop_hands_over_all_that_it_counted(
 
 def test_what_runs_is_busy(
     folder: Path,
-    daemon: Callable[..., Daemon],
+    daemon: StartDaemon,
     mysql_dsn: str,
     open_queue: Callable[[str], RunnerStore],
 ) -> None:

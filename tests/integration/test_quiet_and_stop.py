@@ -12,7 +12,14 @@ import pytest
 import invariants
 import warm
 from cli_helpers import Site, call
-from daemons import HANDLERS, Daemon, processes, until, wpbridge
+from daemons import (
+    HANDLERS,
+    StartDaemon,
+    started_daemons,
+    until,
+    work_folder,
+    wpbridge,
+)
 from factories import make_new
 from rows import change, query
 from wpbridge.clock import SystemClock
@@ -30,24 +37,13 @@ OpenQueue = Callable[[str], RunnerStore]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "acts.py").write_text(ACTS, encoding="utf-8")
-    os.mkfifo(tmp_path / "gate")
-    return tmp_path
+    return work_folder(tmp_path, ACTS)
 
 
 @pytest.fixture
-def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
-    """Start daemons; none of their processes outlives the test."""
-    started: list[Daemon] = []
-
-    def start(dsn: str, *flags: str) -> Daemon:
-        started.append(Daemon(folder, dsn, *flags, env={}))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
-    until(lambda: not processes(folder), "the end of all processes")
+def daemon(folder: Path) -> Iterator[StartDaemon]:
+    with started_daemons(folder) as start:
+        yield start
 
 
 def add(store: RunnerStore, hook: str, *numbers: int) -> None:
@@ -66,7 +62,7 @@ def words(folder: Path, dsn: str, *arguments: str) -> str:
 
 
 def test_a_daemon_is_quiet_goes_on_and_stops_as_it_is_wished(
-    dsn: str, folder: Path, daemon: Callable[..., Daemon], open_queue: OpenQueue
+    dsn: str, folder: Path, daemon: StartDaemon, open_queue: OpenQueue
 ) -> None:
     store = open_queue(dsn)
     one = daemon(dsn, "--processes", "2").ready()

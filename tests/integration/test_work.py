@@ -10,7 +10,7 @@ import shlex
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,17 @@ import pytest
 
 import invariants
 from conftest import execute, needs
-from daemons import DEADLINE_SECONDS, HANDLERS, Daemon, processes, until, wpbridge
+from daemons import (
+    DEADLINE_SECONDS,
+    HANDLERS,
+    Daemon,
+    StartDaemon,
+    processes,
+    started_daemons,
+    until,
+    work_folder,
+    wpbridge,
+)
 from factories import make_new
 from php_site import PhpSite
 from rows import change, log_of, query
@@ -72,24 +82,13 @@ def eat(number):
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "acts.py").write_text(ACTS, encoding="utf-8")
-    os.mkfifo(tmp_path / "gate")
-    return tmp_path
+    return work_folder(tmp_path, ACTS)
 
 
 @pytest.fixture
-def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
-    """Start daemons; none of their processes outlives the test."""
-    started: list[Daemon] = []
-
-    def start(dsn: str, *flags: str, env: Mapping[str, str] | None = None) -> Daemon:
-        started.append(Daemon(folder, dsn, *flags, env=env or {}))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
-    until(lambda: not processes(folder), "the end of all processes")
+def daemon(folder: Path) -> Iterator[StartDaemon]:
+    with started_daemons(folder) as start:
+        yield start
 
 
 @pytest.fixture
@@ -119,9 +118,6 @@ def next_run(folder: Path, dsn: str) -> dict[str, Any]:
 
 
 OpenQueue = Callable[[str], RunnerStore]
-StartDaemon = Callable[..., Daemon]
-
-
 # Work
 
 

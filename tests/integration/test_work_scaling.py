@@ -1,13 +1,12 @@
 """A real daemon that follows the advice: it grows with a backlog and shrinks after it."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cli_helpers import Site
-from daemons import HANDLERS, Daemon, processes, until
+from daemons import HANDLERS, StartDaemon, started_daemons, until, work_folder
 from factories import make_new
 from remembered import remember
 from rows import query
@@ -18,33 +17,22 @@ BACKLOG = 30
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "acts.py").write_text(HANDLERS, encoding="utf-8")
-    os.mkfifo(tmp_path / "gate")
-    return tmp_path
+    return work_folder(tmp_path, HANDLERS)
 
 
 @pytest.fixture
-def daemon(folder: Path) -> Iterator[Callable[..., Daemon]]:
-    """Start a daemon; none of its processes outlives the test."""
-    started: list[Daemon] = []
-
-    def start(dsn: str, *flags: str) -> Daemon:
-        # Less need must be seen for a second only.
-        env = {"WPBRIDGE_ADVISE_DOWN_AFTER": "1s"}
-        started.append(Daemon(folder, dsn, *flags, "-v", env=env))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
-    until(lambda: not processes(folder), "the end of all processes")
+def daemon(folder: Path) -> Iterator[StartDaemon]:
+    # Less need must be seen for a second only.
+    env = {"WPBRIDGE_ADVISE_DOWN_AFTER": "1s"}
+    with started_daemons(folder) as start:
+        yield lambda dsn, *flags: start(dsn, *flags, "-v", env=env)
 
 
 @pytest.mark.parametrize(
     ("processes_", "concurrency", "workers"), [("1..3", "1", 3), ("1", "1..3", 1)]
 )
 def test_it_grows_with_a_backlog_and_shrinks_after_it_and_loses_nothing(
-    daemon: Callable[..., Daemon],
+    daemon: StartDaemon,
     lite: Site,
     *,
     processes_: str,
