@@ -15,7 +15,8 @@ _PREFIX: Final = re.compile(r"\A(?:action failed(?: via [^:]{1,80})?: )+")
 _LIST: Final = re.compile(r"(?<![A-Za-z])<(n|id)>(?:[,;]? ?<\1>)+(?![A-Za-z])")
 
 # Every pattern begins at the start of a word, and unlimited repetitions are possessive (``++``), so
-# that no part of a text is read again and again.
+# that no part of a text is read again and again. A group is not repeated possessively: Python
+# 3.11.2 then takes a character too many where the last round fails half-way.
 _START: Final = r"(?<![A-Za-z0-9])"
 _END: Final = r"(?![A-Za-z0-9])"
 
@@ -27,7 +28,7 @@ _CODE: Final = (
     rf"{_START}(?i:(?:HTTP(?:/\d(?:\.\d)?)?|status|code)(?:[ ](?:error|response))?"
     r"\W{0,3}[1-5]\d\d|cURL[ ]error[ ]\d{1,3}|errno:?[ ]\d{1,3}|SQLSTATE\[\w{5})(?!\w|[.,]\d)"
 )
-_EMAIL: Final = r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)++"
+_EMAIL: Final = r"(?<![\w.%+-])[\w.%+-]++@[\w-]++(?:\.[\w-]++)+"
 _IP: Final = (
     r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?!\w|\.\d)"
     r"|(?<![\w:.])(?=[A-Fa-f:]{0,38}[0-9])(?:(?:[0-9A-Fa-f]{1,4}:){4,7}[0-9A-Fa-f]{1,4}"
@@ -65,7 +66,7 @@ _ID: Final = (
     r"[A-Za-z0-9]{12,}+)"
 )
 
-_NUMBER: Final = r"\d++(?:[.,]\d++)*+(?:[eE][+-]?\d++(?![A-Za-z]))?"
+_NUMBER: Final = r"\d++(?:[.,]\d++)*(?:[eE][+-]?\d++(?![A-Za-z]))?"
 _SIGN: Final = r"(?:(?<![\w)\]>])[+-])?"
 _SYMBOL: Final = "[$\N{EURO SIGN}\N{POUND SIGN}\N{YEN SIGN}\N{INDIAN RUPEE SIGN}]"
 _CURRENCY: Final = "(?:AUD|CAD|CHF|CZK|DKK|EUR|GBP|INR|JPY|NOK|NZD|PLN|SEK|USD)"
