@@ -1,5 +1,6 @@
 """The command tree; commands load what they need when they are called."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -107,8 +108,21 @@ class _Tree(LazyGroup, SiteGroup):
             # A full disk below a redirection, say; a closed pipe click has dealt with.
             place = f"{error.filename}: " if isinstance(error.filename, str) else ""
             say(f"{place}{error.strerror or error}")
+            _drop_output()
             sys.exit(Exit.ERROR)
         sys.exit(code if isinstance(code, int) else Exit.OK)
+
+
+def _drop_output() -> None:
+    """Let go of what cannot be written: at its end Python would try again, and exit with 120."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _refuse(error: click.ClickException) -> NoReturn:
