@@ -146,7 +146,8 @@ def on_terminal(
 ) -> Done:
     """Run the command with a terminal as all three of its streams; all it says is in ``out``.
 
-    It is the process's own terminal: a Ctrl-C (``\x03``) among the answers interrupts it.
+    It is the process's own terminal: a Ctrl-C (``\x03``) as the answer interrupts it. No Enter
+    follows that one: under load it may be read before the signal arrives, and then says no.
     """
     ours, its = pty.openpty()
     wanted = {**clean_env(cwd, env), "COLUMNS": str(columns), "TERM": "xterm-256color"}
@@ -165,7 +166,7 @@ def on_terminal(
             while select.select([ours], [], [], 60)[0] and (part := os.read(ours, 65536)):
                 parts.append(part)
                 if answer and b"?" in b"".join(parts):
-                    os.write(ours, answer.encode() + b"\n")
+                    os.write(ours, answer.encode() + b"\n" * (answer != "\x03"))
                     answer = ""
         except OSError:
             pass  # The other end is closed: Linux says EIO.

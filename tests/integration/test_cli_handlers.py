@@ -61,7 +61,8 @@ def garbage():
 
 @hook("aside")
 def aside():
-    thread = threading.Thread(target=print, args=("from a thread",))
+    # Flushed, or else the copy has the line in its own buffer, too, and writes it again.
+    thread = threading.Thread(target=lambda: print("from a thread", flush=True))
     thread.start()
     thread.join()
     subprocess.run(["echo", "from a process"], check=True)
