@@ -17,6 +17,7 @@
     │   ├── Contention         the locks were not free in time
     │   ├── TookTooLong        a question was given up, since its time was over
     │   └── RunnerGone         this runner's row is not as the runner left it
+    ├── BrokerUnavailable      the message broker does not answer
     └── ExecutionError         an action could not be run
         ├── HandlerNotFound
         ├── TimedOut
@@ -114,6 +115,10 @@ class TookTooLong(StoreError):
 
 class RunnerGone(StoreError):
     """Others took this runner for dead, or the server forgot its commits; it begins anew."""
+
+
+class BrokerUnavailable(WpbridgeError):
+    """The message broker does not answer; check that it runs and that its address is right."""
 
 
 class ExecutionError(WpbridgeError):

@@ -3,7 +3,8 @@
 ``routing`` says who runs what, ``php`` starts WordPress, ``executors`` and ``runners`` make a
 runner, and ``reporting`` has other services told. ``parts`` is what a run works with, ``named_run``
 judges actions that somebody named, ``queued_hooks`` says who runs what is in the queue, ``worker``
-is a process of the daemon, and ``cron_bridge`` shows moved events to PHP.
+is a process of the daemon, and ``cron_bridge`` shows moved events to PHP. ``relay`` hands over to
+Celery, and ``handed_worker`` is the runner in a process of a Celery worker.
 """
 
 from importlib import import_module
@@ -44,10 +45,12 @@ __all__ = (
 
 DOOR: Final = (
     "cron_bridge",
+    "handed_worker",
     "named_run",
     "parts",
     "php",
     "queued_hooks",
+    "relay",
     "reporting",
     "worker",
 )

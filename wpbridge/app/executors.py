@@ -40,12 +40,15 @@ def make_executor(
     clock: Clock,
     env: Mapping[str, str],
     counter: Counter | None = None,
+    mailbox: Mailbox | None = None,
 ) -> Executor:
     """Make one executor out of threads, child processes and PHP workers, as the routes say.
 
-    Python handlers and webhooks run on threads, isolated handlers in child processes.
+    Python handlers and webhooks run on threads, isolated handlers in child processes. With a
+    ``mailbox`` of the caller's it is that of a worker of Celery, which runs what goes there.
     """
-    mailbox = Mailbox()
+    runs_handed = mailbox is not None
+    mailbox = mailbox or Mailbox()
     # What a handler enqueues waits for the database as long as the runner does.
     patience = max(PATIENCE_SECONDS, store.session.patience_seconds)
     isolated = {hook: handler for hook, handler in handlers.items() if handler.isolate}
@@ -76,6 +79,8 @@ def make_executor(
 
     def where(hook: str, group: str) -> str:
         to = routes.decide(hook, group).to
+        if to == "celery" and runs_handed:
+            to = routes.run_by_worker(hook)
         return "isolated" if to == "python" and hook in isolated else to
 
     return Router(executors, where, mailbox)

@@ -64,6 +64,7 @@ def routes_of(
         owns_site=settings.owns_site,
         not_loaded=left_out,
         own=OWN,
+        has_broker=settings.celery_broker is not None,
     )
 
 

@@ -6,15 +6,20 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
 from wpbridge.app.own_hooks import OWN
 from wpbridge.app.reporting import reporters
 from wpbridge.clock import Clock, SystemClock
+from wpbridge.dataclass import dataclass
 from wpbridge.events import StoreBack, StoreLost
+from wpbridge.executors.base import Mailbox
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.loading import subscribers
 from wpbridge.runner.about import Kind, Process
+from wpbridge.runner.claim_size import MOST
+from wpbridge.runner.handed_loop import HandedRunner
 from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.config import Settings
@@ -23,6 +28,7 @@ from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore
+from wpbridge.store.running.handed import HandedStore, Inbox
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.rights import refuse_read_only
 from wpbridge.telling import lines
@@ -35,6 +41,14 @@ from wpbridge.upkeep.old_rows import InTurn, OldRows
 
 SHORTEST_POLL = timedelta(milliseconds=50)
 _BRACKETS = re.compile(r"\[.+\]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """By what a runner that looks for nothing gets its actions, and tells that they have ended."""
+
+    inbox: Inbox
+    mailbox: Mailbox
 
 
 def tell_outages(session: Session, bus: Bus, clock: Clock) -> None:
@@ -66,12 +80,14 @@ def make_runner(
     daemon: bool = False,
     kind: Kind = "claim-and-run",
     deaths: Callable[[], int] = lambda: 0,
+    named: Named | None = None,
 ) -> Runner:
     """Make a runner over the site's queue and start its threads; PHP starts when it has work.
 
     With ``daemon`` it waits for work, and for a server that is away, until it is stopped.
     ``kind`` is the command whose process this is, and ``deaths`` returns how many workers before
-    this one have died in its place: people are shown both.
+    this one have died in its place: people are shown both. A ``relay`` runs nothing, but hands
+    over what goes to Celery. With ``named`` it runs what was named to it, and looks for nothing.
 
     Raises:
         ReadOnly: nothing can be written. A run waits for that later, but at the start it means a
@@ -87,9 +103,23 @@ def make_runner(
     )
     tell_outages(store.session, bus, clock)
     bus.extend(reporters(settings, store, env))
-    mine = RunnerStore(store)
+    mine = RunnerStore(store) if named is None else HandedStore(store, named.inbox)
     counter = Counter()
-    executor = make_executor(settings, site, mine, handlers, clock=clock, env=env, counter=counter)
+    if kind == "relay":
+        from wpbridge.app.relay import make_relay_executor  # noqa: PLC0415 - loads kombu
+
+        executor = make_relay_executor(settings, mine, handlers, clock=clock)
+    else:
+        executor = make_executor(
+            settings,
+            site,
+            mine,
+            handlers,
+            clock=clock,
+            env=env,
+            counter=counter,
+            mailbox=None if named is None else named.mailbox,
+        )
     tell_brackets(settings.retry)
     me = identity(settings.wake_address)
     # A runner of a few named actions is soon gone.
@@ -103,13 +133,14 @@ def make_runner(
         caretakers.append(OldRows(store, clock, holder=_holder(me), keep_results=keep))
     if cares:
         caretakers.append(make_caretaker(settings, store, clock, bus, me))
-    return Runner(
+    make = Runner if named is None else partial(HandedRunner, is_named=named.inbox.__bool__)
+    return make(
         mine,
         executor,
         clock,
         me,
         only=only,
-        limits=_limits(settings, only, daemon=daemon),
+        limits=_limits(settings, only, daemon=daemon, is_relay=kind == "relay"),
         retry=settings.retry,
         shares=settings.shares,
         bus=bus,
@@ -143,7 +174,18 @@ def _restarts(counter: Counter, deaths: Callable[[], int]) -> Callable[[], Mappi
     return restarts
 
 
-def _limits(settings: Settings, only: ClaimFilter, *, daemon: bool) -> Limits:
+def _limits(
+    settings: Settings, only: ClaimFilter, *, daemon: bool, is_relay: bool = False
+) -> Limits:
+    if is_relay:
+        # It has no places of its own. Its claims are as long as they can be.
+        return Limits(
+            batch_size=settings.batch_size,
+            concurrency=min(settings.celery_window, MOST),
+            serves_queue=False,
+            rescue=settings.rescue,
+            poll=settings.poll_interval or SHORTEST_POLL,
+        )
     return Limits(
         batch_size=settings.batch_size,
         batches=settings.batches,

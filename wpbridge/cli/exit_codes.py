@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from wpbridge.errors import (
+    BrokerUnavailable,
     ConfigError,
     Contention,
     InputError,
@@ -36,6 +37,7 @@ def code_of(error: WpbridgeError) -> Exit:
     """Return the exit code of an error."""
     for kind, code in (
         (StoreUnavailable, Exit.UNAVAILABLE),
+        (BrokerUnavailable, Exit.UNAVAILABLE),
         (Contention, Exit.TEMPORARY),
         (InputError, Exit.USAGE),
         (StoreMissing, Exit.CONFIG),

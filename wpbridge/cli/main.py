@@ -16,6 +16,7 @@ from wpbridge.cli.terminal import print_line
 _SECTIONS = {
     "Run": {
         "work": ("work", "Run due actions for ever: the daemon."),
+        "relay": ("relay", "Hand actions over to Celery's workers."),
         "serve": ("serve", "Take actions over HTTP: the gateway."),
         "exporter": ("exporter", "Tell Prometheus what the tables show, without a daemon."),
         "claim-and-run": ("run", "Claim due actions and run them."),

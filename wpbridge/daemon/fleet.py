@@ -27,6 +27,7 @@ _COUNTED: Final = frozenset(
         "retried",
         "canceled",
         "released",
+        "handed",
         "lost",
         "reclaimed",
     }

@@ -9,6 +9,7 @@ from typing import Final
 DOOR: Final = (
     "base",
     "callback",
+    "celery",
     "handlers",
     "loading",
     "openings",

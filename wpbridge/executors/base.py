@@ -12,12 +12,13 @@ from wpbridge.executors.openings import Openings
 from wpbridge.outcome import LogLine, Outcome, Progress, Unrun
 from wpbridge.telling.traces import Attempt
 
-StartMark: TypeAlias = Literal["with_ending", "before_call", "once", "by_plugin"]
+StartMark: TypeAlias = Literal["with_ending", "before_call", "once", "by_plugin", "by_worker"]
 """When an action's start mark is written.
 
 ``with_ending``: with the ending, or earlier when the call takes long. ``before_call``: before the
 call. ``once``: before the call, and the action is never called again. ``by_plugin``: by the
-plugin's own runner, which writes the ending, too.
+plugin's own runner, which writes the ending, too. ``by_worker``: by the worker that takes the
+action over, and ends it as its own.
 """
 
 

@@ -13,7 +13,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.patterns import is_any, matches
 from wpbridge.site.rules import Route
 
-Target: TypeAlias = Literal["python", "webhook", "php", "leave", "unknown"]
+Target: TypeAlias = Literal["python", "webhook", "php", "celery", "leave", "unknown"]
 """Unknown: it depends on handlers that were not loaded."""
 
 
@@ -23,6 +23,8 @@ class Decision:
 
     to: Target
     why: str
+    route: Route | None = None
+    """The route that hands the actions to Celery."""
 
 
 class Routes:
@@ -38,6 +40,7 @@ class Routes:
         owns_site: bool,
         not_loaded: Sequence[str] = (),
         own: Collection[str] = (),
+        has_broker: bool = False,
     ) -> None:
         """What there is.
 
@@ -49,6 +52,7 @@ class Routes:
             owns_site: the plugin's own runners are off.
             not_loaded: modules that may have more handlers.
             own: wpbridge's own hooks, which have a handler of wpbridge's.
+            has_broker: there is a message broker for what goes to Celery.
         """
         self._routes = tuple(routes)
         self._python = dict(python)
@@ -57,6 +61,7 @@ class Routes:
         self._owns_site = owns_site
         self._not_loaded = tuple(not_loaded)
         self._own = frozenset(own)
+        self._has_broker = has_broker
         self.decide = functools.lru_cache(maxsize=10_000)(self._decide)
 
     def accepts(self, hook: str, group: str) -> bool:
@@ -75,7 +80,7 @@ class Routes:
         for route in self._routes:
             if not matches(route.hook, hook):
                 continue
-            is_ours = self._routed(route.to, hook, "").to != "leave"
+            is_ours = self._routed(route, hook, "").to != "leave"
             if is_ours or is_any(route.group):
                 return is_ours
         return self._default(hook).to != "leave"
@@ -93,8 +98,12 @@ class Routes:
             return self._upkeep()
         for number, route in enumerate(self._routes, 1):
             if matches(route.hook, hook) and matches(route.group, group):
-                return self._routed(route.to, hook, f"route {number}")
+                return self._routed(route, hook, f"route {number}")
         return self._default(hook)
+
+    def run_by_worker(self, hook: str) -> Target:
+        """Return what runs the actions of a hook that was handed to Celery, in its workers."""
+        return self._default(hook).to
 
     def _default(self, hook: str) -> Decision:
         if hook in self._python:
@@ -123,17 +132,24 @@ class Routes:
         modules = ", ".join(self._not_loaded)
         return f"the handlers of {modules} are not loaded; name them with --handlers"
 
-    def _routed(self, to: Target, hook: str, rule: str) -> Decision:
-        if to == "python" and self._not_loaded and hook not in self._python:
-            return Decision("unknown", f"{rule} says python, but {self._not_asked()}")
+    def _routed(self, route: Route, hook: str, rule: str) -> Decision:
+        to = route.to
+        is_here = hook in self._python
+        if to in {"python", "celery"} and self._not_loaded and not is_here:
+            return Decision("unknown", f"{rule} says {to}, but {self._not_asked()}")
         missing = {
-            "python": None if hook in self._python else "there is no handler",
+            "python": None if is_here else "there is no handler",
             "webhook": None if hook in self._webhooks else "there is no webhook",
             "php": None if self._php else "php is off",
+            "celery": self._lacks_for_celery(hook),
             "leave": None,
         }[to]
-        return (
-            Decision("leave", f"{rule} says {to}, but {missing}")
-            if missing
-            else (Decision(to, rule))
-        )
+        if missing:
+            return Decision("leave", f"{rule} says {to}, but {missing}")
+        return Decision(to, rule, route if to == "celery" else None)
+
+    def _lacks_for_celery(self, hook: str) -> str | None:
+        if not self._has_broker:
+            return "[celery] broker is not set"
+        is_here = hook in self._python or hook in self._webhooks
+        return None if is_here else "there is no handler"

@@ -7,6 +7,8 @@ from typing import Final
 
 DOOR: Final = (
     "about",
+    "claim_size",
+    "handed_loop",
     "identity",
     "in_hand",
     "liveness",

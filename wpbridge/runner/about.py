@@ -14,8 +14,8 @@ from wpbridge.system import processes
 if TYPE_CHECKING:
     from wpbridge.runner.shared import Run
 
-Kind: TypeAlias = Literal["work", "claim-and-run", "run", "serve"]
-"""The command whose process it is; of ``work`` and ``serve`` one of several processes."""
+Kind: TypeAlias = Literal["work", "claim-and-run", "run", "serve", "relay", "celery"]
+"""The command whose process it is; of ``work``, ``serve`` and Celery one of several processes."""
 _MEGABYTE: Final = 1 << 20
 
 

@@ -4,7 +4,7 @@ import random
 from typing import Final
 
 from wpbridge.runner.catch_up import CatchUp
-from wpbridge.runner.liveness import WATCH_SECONDS
+from wpbridge.runner.liveness import BEAT_SECONDS, WATCH_SECONDS
 from wpbridge.runner.presence import Presence
 from wpbridge.runner.reaper import REAP_SECONDS, Reaper
 from wpbridge.runner.shared import Run
@@ -72,6 +72,13 @@ class Idling:
         if not (run.is_stopping or run.is_quiet):
             # Woken: what was enqueued is due, and shall not wait for another look.
             run.is_exhausted = not (is_woken or self._is_something_due())
+
+    def rest(self) -> None:
+        """Wait until it is time for a beat or for upkeep, or until the runner is woken."""
+        now = self._run.clock.monotonic()
+        until = min(now + BEAT_SECONDS, self._upkeep_turns.due_at)
+        self._run.executor.reports(max(0.0, until - now))
+        self._presence.beat_when_due()
 
     def _next_look(self) -> float:
         if self._look_at is None:

@@ -22,6 +22,8 @@ class Totals:
     released: int = 0
     held: int = 0
     """Not run and put back: no callback, or no WordPress to run them."""
+    handed: int = 0
+    """Handed over to workers, or canceled before one has started them."""
     lost: int = 0
     """Ended by somebody else while we had them in hand."""
     reclaimed: int = 0

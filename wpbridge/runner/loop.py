@@ -21,6 +21,7 @@ from wpbridge.runner.breaker import Breaker
 from wpbridge.runner.catch_up import CatchUp
 from wpbridge.runner.claim_size import MOST, claim_size
 from wpbridge.runner.claiming import Claiming
+from wpbridge.runner.handing import Handing
 from wpbridge.runner.held_hooks import HeldHooks
 from wpbridge.runner.identity import Identity
 from wpbridge.runner.idling import Idling
@@ -90,6 +91,7 @@ class Runner:
         )
         self._claiming = Claiming(run, only, Shares(shares), size, catch_up, self._bookkeeper)
         self._starting = Starting(run, self._presence, self._put_back, self._bookkeeper)
+        self._handing = Handing(run)
         self._reaper = Reaper(run, self._presence, self._claiming)
         self._idling = Idling(run, self._presence, self._reaper, catch_up, self._upkeep_turns)
         self._asked: list[Callable[[dict[str, Any]], None]] = []
@@ -143,6 +145,10 @@ class Runner:
         """Look at once, since something was enqueued. From any thread."""
         self._idling.wake()
         self._run.executor.wake()
+
+    def has(self, action_id: int) -> bool:
+        """Return whether an action is in hand and has not ended. From any thread."""
+        return any(call.action.id == action_id for call in list(self._run.in_hand.calls))
 
     def ask(self, answer: Callable[[dict[str, Any]], None]) -> None:
         """Have the loop tell what it has in hand, between two steps. Safe in a signal handler."""
@@ -250,6 +256,7 @@ class Runner:
             self._bookkeeper.collect(run.executor.reports(self._bookkeeper.seconds_to_flush()))
             self._flush_when_due()
         self._mark_when_due()
+        self._handing.look_when_due()
         self._put_back_paused()
         self._put_back.confirm_when_due()
         self._presence.beat_when_due()
@@ -339,9 +346,12 @@ class Runner:
         in_hand, bookkeeper = self._run.in_hand, self._bookkeeper
         is_much = len(in_hand.endings) >= MOST
         is_due = bookkeeper.seconds_to_flush() == 0.0
-        is_last = not in_hand.calls and not self._claims_next()
-        if is_due or is_much or is_last or bookkeeper.is_urgent():
+        if is_due or is_much or self._is_last_ending() or bookkeeper.is_urgent():
             bookkeeper.flush()
+
+    def _is_last_ending(self) -> bool:
+        """Return whether no other ending is in sight that could be written together with these."""
+        return not self._run.in_hand.calls and not self._claims_next()
 
     def _mark_when_due(self) -> None:
         """Show in the tables what has been running for a while, and what WordPress lacks."""

@@ -34,7 +34,9 @@ class PutBack:
         waiting = [
             call
             for call, state in self._run.in_hand.calls.items()
-            if call not in running and not state.is_marked and call.start_mark != "by_plugin"
+            if call not in running
+            and not state.is_marked
+            and call.start_mark not in {"by_plugin", "by_worker"}
         ]
         if waiting:
             claimed = self._run.store.still_claimed([call.action for call in waiting])

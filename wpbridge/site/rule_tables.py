@@ -6,7 +6,6 @@ tables it raises as one ConfigError with all faults.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
@@ -47,12 +46,12 @@ def _row(
     told: Mapping[str, Any],
     where: str,
     keys: Mapping[str, _Key],
-    check: Callable[[AbstractSet[str]], Iterator[str]] = lambda _given: iter(()),
+    check: Callable[[Mapping[str, object]], Iterator[str]] = lambda _given: iter(()),
 ) -> dict[str, Any]:
     """Read one table; ConfigError with everything that is wrong with it.
 
-    ``check`` is given the keys that the table has, and tells what is wrong with them together. A
-    misspelled key counts there as the one that was meant.
+    ``check`` is given the keys that the table has with what stands there, and tells what is wrong
+    with them together. A misspelled key counts there as the one that was meant.
     """
     faults = Faults()
     faults.add(*unknown_names(told, keys, where))
@@ -64,7 +63,7 @@ def _row(
             values[name] = key.read(told.get(name))
         except ValueError as error:
             faults.add(f"{where}: {error.args[0] if error.args else key.must}")
-    given = {meant(name, keys) or name for name, value in told.items() if value is not None}
+    given = {meant(name, keys) or name: value for name, value in told.items() if value is not None}
     faults.add(*(f"{where}: {fault}" for fault in check(given)))
     faults.refuse()
     return values
@@ -75,7 +74,7 @@ def _rows(
     one: str,
     make: Callable[..., Any],
     keys: Mapping[str, _Key],
-    check: Callable[[AbstractSet[str]], Iterator[str]] = lambda _given: iter(()),
+    check: Callable[[Mapping[str, object]], Iterator[str]] = lambda _given: iter(()),
 ) -> Kind:
     """Return the reader of a list of tables, ``[[title]]``, each of which is ``one``."""
 
@@ -160,20 +159,36 @@ _HOOK_OR_GROUP: Final = {
     "hook": _Key(partial(_text, least=1), "hook and group are texts"),
     "group": _Key(_text, "hook and group are texts"),
 }
-_ROUTES: Final = ("python", "webhook", "php", "leave")
+_ROUTES: Final = ("python", "webhook", "php", "celery", "leave")
+_MOST_URGENT: Final = 9
 
 
-def _route_names(given: AbstractSet[str]) -> Iterator[str]:
-    if not given & {"hook", "group"}:
+def _queue(value: object) -> str:
+    # What RabbitMQ, Redis and Amazon SQS all take as a name.
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", value):
+        raise ValueError
+    return value
+
+
+def _priority(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _MOST_URGENT:
+        raise ValueError
+    return value
+
+
+def _route_faults(given: Mapping[str, object]) -> Iterator[str]:
+    if not given.keys() & {"hook", "group"}:
         yield "name a hook, a group, or both (patterns may use * and ?)"
+    if given.get("to") != "celery" and (names := given.keys() & {"queue", "priority"}):
+        yield f'{min(names)} counts only with to = "celery"'
 
 
-def _limit_names(given: AbstractSet[str]) -> Iterator[str]:
-    if len(given & {"hook", "group"}) != 1:
+def _limit_faults(given: Mapping[str, object]) -> Iterator[str]:
+    if len(given.keys() & {"hook", "group"}) != 1:
         yield "name a hook or a group (patterns may use * and ?)"
     elif "group" in given and "pause_after" in given:
         yield "pause_after counts the failures of a hook, not of a group"
-    if not given & {"max_concurrency", "rate", "pause_after"}:
+    if not given.keys() & {"max_concurrency", "rate", "pause_after"}:
         yield "give it max_concurrency, rate or pause_after"
 
 
@@ -184,13 +199,15 @@ routes: Final = _rows(
     {
         "to": _Key(
             partial(_word, words=_ROUTES),
-            "to is python, webhook, php or leave",
+            "to is python, webhook, php, celery or leave",
             is_required=True,
         ),
         **_HOOK_OR_GROUP,
         "hook": _Key(_hook, "hook and group are texts"),
+        "queue": _Key(_queue, "queue is a name of 1 to 80 letters, digits, _ and -"),
+        "priority": _Key(_priority, f"priority is a whole number from 0 to {_MOST_URGENT}"),
     },
-    _route_names,
+    _route_faults,
 )
 retention: Final = _rows(
     "retention",
@@ -235,7 +252,7 @@ limits: Final = _rows(
         "pause_after": _Key(_count, f"pause_after is a whole number from 1 to {_MOST}"),
         "pause_for": _Key(_no_span, 'pause_for is a time such as "10m" or "2h"'),
     },
-    _limit_names,
+    _limit_faults,
 )
 
 

@@ -16,6 +16,8 @@ from wpbridge.site.value_kinds import LONGEST
 
 FIRST_CLAIM: Final = 25
 """The size of a claim before anything is known of the handlers, as in the plugin."""
+CELERY_QUEUE: Final = "wpbridge"
+"""The broker's queue of a route to Celery that names none."""
 Right: TypeAlias = Literal["enqueue", "read", "operate", "administer", "metrics"]
 RIGHTS: Final[tuple[Right, ...]] = get_args(Right)
 """What a caller of the HTTP gateway may do: add jobs, look at its own, see and change all actions,
@@ -56,11 +58,15 @@ class Webhook:
 class Route:
     """Where actions go whose hook and group match; patterns as in a shell (``*``, ``?``)."""
 
-    to: Literal["python", "webhook", "php", "leave"]
+    to: Literal["python", "webhook", "php", "celery", "leave"]
     hook: str | None = None
     """None: any."""
     group: str | None = None
     """None: any; an empty text: actions without a group."""
+    queue: str = CELERY_QUEUE
+    """Of the broker, where actions are handed to Celery."""
+    priority: int | None = None
+    """Of their messages there, from 0 to 9, the most urgent; None: all are equal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

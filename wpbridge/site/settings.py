@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from wpbridge.dataclass import dataclass
-from wpbridge.site import alert_kinds, wake_kinds, web_kinds
+from wpbridge.site import alert_kinds, celery_kinds, wake_kinds, web_kinds
 from wpbridge.site import rule_tables as tables
 from wpbridge.site import value_kinds as kinds
 from wpbridge.site.bounds import Bounds
@@ -269,6 +269,24 @@ class Settings:
         {}, alert_kinds.thresholds, "alerts"
     )
     """Thresholds by rule, in place of its own; false switches a rule off."""
+    celery_broker: str | None = _setting(None, celery_kinds.broker, "celery", is_secret=True)
+    """The broker through which actions are handed to Celery; None: none are."""
+    celery_transport_options: Mapping[str, Any] = _setting(
+        {}, celery_kinds.transport_options, "celery", is_secret=True
+    )
+    """What kombu gives to the transport of that broker."""
+    celery_window: int = _setting(1000, kinds.number(1, 100_000), "celery")
+    """So many actions a relay has handed over at most that no worker has started yet."""
+    celery_resend_after: timedelta = _setting(
+        timedelta(minutes=1), kinds.positive_duration, "celery"
+    )
+    """What no worker has started after so long is sent again."""
+    celery_completions: Literal["write", "drop"] = _setting(
+        "write", kinds.choice("write", "drop"), "celery"
+    )
+    """Whether actions that were enqueued through the broker leave a row when they complete."""
+    celery_volatile: bool = _setting(False, kinds.boolean, "celery")
+    """Actions may be enqueued through a Redis that forgets them when it stops."""
     format: Format = _setting("text", kinds.choice(*get_args(Format)))
     quiet: bool = _setting(False, kinds.boolean)
     verbose: int = _setting(0, kinds.number(0, 2))

@@ -340,6 +340,10 @@ class Store(Protocol):
         """Return those still pending under our claim. Canceled and lost ones must not start."""
         ...
 
+    def waiting(self, claims: Collection[ClaimId]) -> frozenset[ActionId]:
+        """Return the actions that are still pending in these claims of this runner."""
+        ...
+
     def states(self, actions: Sequence[Action]) -> dict[ActionId, tuple[str, ClaimId]]:
         """Return the present status and claim of each action. Deleted actions are left out."""
         ...

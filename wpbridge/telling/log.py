@@ -19,6 +19,7 @@ _TOTALS: Final = (
     "retried",
     "canceled",
     "released",
+    "handed",
     "lost",
     "reclaimed",
 )
@@ -44,6 +45,7 @@ _APP: Final = "wpbridge.app"
 _EVENTS: Final = "wpbridge.events"
 _GATEWAY: Final = "wpbridge.gateway"
 _METRICS: Final = "wpbridge.metrics"
+_CELERY: Final = "wpbridge.celery"
 _ALERTS: Final = "wpbridge.alerts"
 ACCESS: Final = "wpbridge.access"
 """The logger of requests, which has a switch of its own."""
@@ -55,6 +57,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "alerts.back": Kind(_ALERTS, _WARNING),
     "alerts.sent": Kind(_ALERTS, _INFO, ("target", "messages")),
     "alerts.undelivered": Kind(_ALERTS, _WARNING, ("target", "messages")),
+    "celery.away": Kind(_CELERY, _WARNING, ("broker", "reason")),
+    "celery.back": Kind(_CELERY, _WARNING, ("broker",)),
+    "celery.refused": Kind(_CELERY, _WARNING, ("reason",)),
+    "celery.resent": Kind(_CELERY, _INFO, ("queue", "messages")),
+    "celery.stopping": Kind(_CELERY, _ERROR, ("reason",)),
     "daemon.changed": Kind(_DAEMON, _INFO, ("files",)),
     "daemon.drain_timeout": Kind(_DAEMON, _WARNING, ("killed",)),
     "daemon.killing": Kind(_DAEMON, _WARNING, ("signal",)),

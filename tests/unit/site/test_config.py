@@ -81,6 +81,14 @@ dsn = "https://t0ken@sentry.example/1"
 retries = true
 check_ins = false
 send_args = true
+[celery]
+broker = "amqp://shop:s3cret@mq.example//"
+transport_options = {region = "eu-west-1"}
+window = 50
+resend_after = 30
+completions = "drop"
+volatile = true
+
 [alerts]
 to = ["json://alerts.example/"]
 quiet_hours = "22:00-7:00"
@@ -254,7 +262,22 @@ def test_defaults(cwd: Path) -> None:
         ('[[retention]]\nkeep = "7d"\nhook = 3', "hook is a text"),
         ("retention = 3", "a list of tables"),
         ('[[routes]]\nto = "php"', "route 1: name a hook, a group, or both"),
-        ('[[routes]]\nhook = "a"\nto = "perl"', "to is python, webhook, php or leave"),
+        ('[celery]\nbroker = "kafka://mq"', "broker expects an address that begins with amqp://"),
+        ("[celery]\nwindow = 0", "window expects a whole number from 1 to 100000"),
+        ("[celery]\ntransport_options = 1", "expects a table [celery.transport_options]"),
+        (
+            '[[routes]]\nhook = "a"\nto = "celery"\nqueue = "a b"',
+            "queue is a name of 1 to 80 letters, digits, _ and -",
+        ),
+        (
+            '[[routes]]\nhook = "a"\nto = "celery"\npriority = 10',
+            "priority is a whole number from 0 to 9",
+        ),
+        (
+            '[[routes]]\nhook = "a"\nto = "php"\nqueue = "crm"',
+            'queue counts only with to = "celery"',
+        ),
+        ('[[routes]]\nhook = "a"\nto = "perl"', "to is python, webhook, php, celery or leave"),
         ('[[routes]]\nhook = ""\nto = "php"', "hook and group are texts"),
         ('[[routes]]\nhoks = "a"\nto = "php"', "did you mean hook?"),
         ('[routes]\nhook = "a"', "a list of tables"),
@@ -405,6 +428,12 @@ def test_a_full_file(cwd: Path) -> None:
         alerts_quiet_hours="22:00-07:00",
         alerts_repeat=timedelta(hours=1),
         alerts_rules={"Backlog": "30m", "DBErrors": False},
+        celery_broker="amqp://shop:s3cret@mq.example//",
+        celery_transport_options={"region": "eu-west-1"},
+        celery_window=50,
+        celery_resend_after=timedelta(seconds=30),
+        celery_completions="drop",
+        celery_volatile=True,
         format="json",
         tz="Europe/Rome",
         quiet=True,
@@ -690,7 +719,7 @@ b = "https://x/"
             f"{file}: concurrency expects a whole number from 1 to 1000, or two of them such as 1..1000, not 0",
             f"{file}: format expects text or table or json or jsonl or csv or yaml or ids or count, not 'xml'",
             f"{where}route 1: unknown setting hok; did you mean hook?",
-            f"{where}route 1: to is python, webhook, php or leave",
+            f"{where}route 1: to is python, webhook, php, celery or leave",
             f"{where}route 2: name a hook, a group, or both (patterns may use * and ?)",
             f"{where}limit 1: unknown setting burst; known: group, hook, max_concurrency, pause_after, pause_for, rate",
             f"{where}limit 1: pause_after is a whole number from 1 to 1000000",

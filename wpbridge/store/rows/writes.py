@@ -30,6 +30,10 @@ STATUS: Final = (
 for the plugin's statements, and so for ours."""
 
 
+FREE: Final = ClaimId(0)
+"""The claim of rows that nobody has claimed."""
+
+
 class LostRaceError(Exception):
     """Raised when fewer rows matched than were named: somebody else changed some of them."""
 
@@ -78,7 +82,7 @@ class Writes:
         self._take = _ids(
             f"UPDATE {table} SET claim_id = :claim, last_attempt_gmt = :gmt,"
             " last_attempt_local = :local"
-            " WHERE action_id IN :ids AND claim_id = 0 AND status = 'pending'"
+            " WHERE action_id IN :ids AND claim_id = :held AND status = 'pending'"
         )
         self._states = _ids(
             f"SELECT action_id, {STATUS}, claim_id FROM {table} WHERE action_id IN :ids"
@@ -87,7 +91,7 @@ class Writes:
         self._take_started = _ids(
             f"UPDATE {table} SET claim_id = :claim, status = 'in-progress',"
             " attempts = attempts + 1, last_attempt_gmt = :gmt, last_attempt_local = :local"
-            " WHERE action_id IN :ids AND claim_id = 0 AND status = 'pending'"
+            " WHERE action_id IN :ids AND claim_id = :held AND status = 'pending'"
         )
         key = ", unique_key = NULL" if layout.has_unique_key else ""
         self._cancel = _ids(
@@ -114,16 +118,32 @@ class Writes:
         return ClaimId(claim)
 
     def take(
-        self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime
+        self,
+        connection: Connection,
+        ids: Sequence[int],
+        claim: ClaimId,
+        now: datetime,
+        *,
+        held: ClaimId = FREE,
     ) -> int:
-        """Put free rows under a claim; return how many were still free."""
-        return self._execute(connection, self._take, ids, claim=claim, **self._attempt(now))
+        """Put rows under a claim that are free, or in the claim ``held``; return how many were."""
+        return self._execute(
+            connection, self._take, ids, claim=claim, held=held, **self._attempt(now)
+        )
 
     def take_started(
-        self, connection: Connection, ids: Sequence[int], claim: ClaimId, now: datetime
+        self,
+        connection: Connection,
+        ids: Sequence[int],
+        claim: ClaimId,
+        now: datetime,
+        *,
+        held: ClaimId = FREE,
     ) -> int:
         """Do the same as :meth:`take`, and mark the actions as started."""
-        return self._execute(connection, self._take_started, ids, claim=claim, **self._attempt(now))
+        return self._execute(
+            connection, self._take_started, ids, claim=claim, held=held, **self._attempt(now)
+        )
 
     def free(self, connection: Connection, ids: Sequence[int], claim: ClaimId) -> int:
         """Remove the claim from actions that have not started; return how many were still ours."""
@@ -140,10 +160,16 @@ class Writes:
         That happens when somebody has set it back, or when the server forgot its ending.
         """
         if claims:
-            found = connection.exec_driver_sql(self._waiting.replace(":claims", listed(claims)))
-            for action_id, claim in found.fetchall():
-                self.free(connection, [int(action_id)], ClaimId(int(claim)))
+            for action_id, claim in self.waiting(connection, claims).items():
+                self.free(connection, [action_id], claim)
             self.delete_claims(connection, claims)
+
+    def waiting(
+        self, connection: Connection, claims: Collection[ClaimId]
+    ) -> dict[ActionId, ClaimId]:
+        """Return the actions that are pending in these claims, with their claims."""
+        found = connection.exec_driver_sql(self._waiting.replace(":claims", listed(claims)))
+        return {ActionId(int(action)): ClaimId(int(claim)) for action, claim in found.fetchall()}
 
     def touch(
         self, connection: Connection, ids: Sequence[int], claims: Collection[ClaimId], now: datetime

@@ -4,6 +4,8 @@ from typing import Final
 
 DOOR: Final = (
     "candidates",
+    "fences",
+    "handed",
     "limits",
     "ownership",
     "places",

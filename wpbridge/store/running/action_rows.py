@@ -82,6 +82,11 @@ class ActionRows:
         self.by_ids = ready(f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids")
         self.lock_due = ready(f"{free} AND scheduled_date_gmt <= :now{lock}")
         self.lock_any = ready(f"{free}{lock}")
+        # It waits for a lock, since who asks for these rows has no others instead.
+        self.lock_named = ready(
+            f"SELECT {columns} FROM {table}{key} WHERE action_id IN :ids"
+            f" AND status = 'pending'{dialect.row_lock}"
+        )
         self.of_claims = ready(f"SELECT {columns} FROM {table} WHERE {held}")
         self.lock_of_claims = text(f"SELECT action_id FROM {table} WHERE {held}{lock}")
 

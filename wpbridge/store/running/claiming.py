@@ -5,7 +5,8 @@ has locked: see :meth:`wpbridge.store.running.limits.Limits.admit`.
 """
 
 import functools
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from math import ceil
@@ -19,14 +20,16 @@ from wpbridge.outcome import LogLine
 from wpbridge.site.rules import Limit
 from wpbridge.store.base import Claimed, ClaimFilter, Ending, Portion, StartPlan
 from wpbridge.store.database.connection import Connection
-from wpbridge.store.database.texts import as_bytes, number
+from wpbridge.store.database.texts import as_bytes, date, number
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.pauses import narrowed
+from wpbridge.store.records import Pause
 from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.action_rows import ActionRow, ActionRows, in_order
 from wpbridge.store.running.candidates import Candidate, Finder, has_known_schedule
 from wpbridge.store.running.crowd import MOST_BATCHES, Crowd
 from wpbridge.store.running.endings import Endings, Settling
+from wpbridge.store.running.fences import Handed
 from wpbridge.store.running.limits import Limits, Wanted, names_of
 from wpbridge.store.running.ownership import Ownership
 from wpbridge.store.running.site_keys import SiteKeys
@@ -232,7 +235,6 @@ class Claiming:
         limit, limits, now = wanted.limit, wanted.only.limits, wanted.now
 
         def claim(connection: Connection) -> tuple[Claimed | None, bool]:
-            """Return the claim, and whether our own row was written."""
             rows: list[ActionRow] = []
             for met in range(min(MOST_BATCHES, ceil(len(ids) / limit))):
                 some = ids[met * limit : (met + 1) * limit]
@@ -242,23 +244,85 @@ class Claiming:
             rank = {action_id: place for place, action_id in enumerate(ids)}
             free = sorted(rows, key=lambda row: rank[row.id])
             mine = self._admitted(connection, free, limit, limits, now) if limits else free[:limit]
-            unknown = self._drop_unknown(connection, now)
-            made = self._take_rows(connection, mine, wanted) if mine else None
-            settling = None if carried is None else carried.settle(connection)
-            if made or unknown or settling:
-                self._ownership.write(
-                    connection,
-                    gained=[made.id] if made else (),
-                    lost=settling.lost if settling else (),
-                    once=settling.once if settling else None,
-                    is_seen=True,
-                )
-            return made, bool(made or unknown or settling)
+            return self._write(connection, mine, wanted, carried)
 
         try:
-            made, is_written = self._session.transact(claim)
+            return self._committed(claim, carried)
         except LostRaceError:
             return None
+
+    def claim_handed(
+        self,
+        handed: Collection[Handed],
+        *,
+        now: datetime,
+        start_plan: StartPlan | None,
+        carried: "CarriedEndings | None",
+    ) -> Claimed | None:
+        """Take over those of these actions that still wait where their fences say; None for none.
+
+        What is paused, or not due any more, is freed instead: its relay finds that out.
+
+        Raises LostRaceError when an ending of ``carried`` was not ours any more: nothing is
+        written.
+        """
+        fences = {one.action_id: one for one in handed}
+        wanted = _Wanted(now, len(fences), ClaimFilter(), start_plan, len)
+        pauses = self._pauses.in_force(now)
+
+        def claim(connection: Connection) -> tuple[Claimed | None, bool]:
+            rows = self.rows.read(connection, self.rows.lock_named, sorted(fences))
+            theirs = [row for row in rows if number(row.claim_id) == fences[row.id].claim_id]
+            standing = self._ownership.standing(connection, {fences[row.id] for row in theirs})
+            mine: list[ActionRow] = []
+            for row in theirs:
+                if fences[row.id] not in standing:
+                    continue
+                if self._may_start(connection, row, pauses, now):
+                    mine.append(row)
+                else:
+                    self._writes.free(connection, [row.id], fences[row.id].claim_id)
+            return self._write(connection, mine, wanted, carried)
+
+        return self._committed(claim, carried)
+
+    def _may_start(
+        self, connection: Connection, row: ActionRow, pauses: Collection[Pause], now: datetime
+    ) -> bool:
+        slug = self._groups.slug_on(connection, number(row.group_id))
+        names = {"all": None, "hook": str(row.hook), "group": slug}
+        due = date(row.scheduled_date_gmt)
+        is_paused = any(one.kind == "all" or one.name == names[one.kind] for one in pauses)
+        return not is_paused and (due is None or due <= now)
+
+    def _write(
+        self,
+        connection: Connection,
+        rows: Sequence[ActionRow],
+        wanted: "_Wanted",
+        carried: "CarriedEndings | None",
+    ) -> tuple[Claimed | None, bool]:
+        """Claim locked rows and write the endings; tell also whether our own row was written."""
+        unknown = self._drop_unknown(connection, wanted.now)
+        made = self._take_rows(connection, rows, wanted) if rows else None
+        settling = None if carried is None else carried.settle(connection)
+        if made or unknown or settling:
+            self._ownership.write(
+                connection,
+                gained=[made.id] if made else (),
+                lost=settling.lost if settling else (),
+                once=settling.once if settling else None,
+                is_seen=True,
+            )
+        return made, bool(made or unknown or settling)
+
+    def _committed(
+        self,
+        claim: Callable[[Connection], tuple[Claimed | None, bool]],
+        carried: "CarriedEndings | None",
+    ) -> Claimed | None:
+        """Make a claim in a transaction, and remember it. Raises LostRaceError."""
+        made, is_written = self._session.transact(claim)
         if is_written:
             self._ownership.keep()
         if made is not None:
@@ -279,7 +343,11 @@ class Claiming:
             actions = make()
             make = lambda: actions  # noqa: E731 - they are there already
             started = frozenset(plan.chosen(actions)) & frozenset(ids)
-        self._take(connection, ids, started, claim_id, wanted)
+        held: defaultdict[ClaimId, list[ActionId]] = defaultdict(list)
+        for row in rows:
+            held[ClaimId(number(row.claim_id))].append(row.id)
+        for before, some in held.items():
+            self._take(connection, some, started, claim_id, before, wanted)
         suspects = self._suspects.among(connection, ids)
 
         def claim() -> Claim:
@@ -301,20 +369,22 @@ class Claiming:
         places = self._limits.admit(connection, wanted, limits, most=most, now=now)
         return [rows[place] for place in places]
 
-    def _take(
+    def _take(  # noqa: PLR0917 - what is known of the rows
         self,
         connection: Connection,
         ids: Sequence[ActionId],
         started: frozenset[ActionId],
         claim_id: ClaimId,
+        held: ClaimId,
         wanted: "_Wanted",
     ) -> None:
-        """Put the rows into the claim, and mark some of them as started."""
-        waiting = [i for i in ids if i not in started] if started else ids
-        taken = self._writes.take(connection, waiting, claim_id, wanted.now) if waiting else 0
-        if started and wanted.start_plan:
-            begun = [i for i in ids if i in started]
-            taken += self._writes.take_started(connection, begun, claim_id, wanted.now)
+        """Put rows of one claim, or free ones, into ours, and mark some of them as started."""
+        waiting, begun = [i for i in ids if i not in started], [i for i in ids if i in started]
+        taken, now = 0, wanted.now
+        if waiting:
+            taken += self._writes.take(connection, waiting, claim_id, now, held=held)
+        if begun and wanted.start_plan:
+            taken += self._writes.take_started(connection, begun, claim_id, now, held=held)
             line = wanted.start_plan.log_line
             self._writes.insert_logs(connection, [(action_id, line) for action_id in begun])
         if taken != len(ids):

@@ -19,6 +19,7 @@ from wpbridge.errors import RunnerGone
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import split
+from wpbridge.store.running.fences import Handed, runner_name
 from wpbridge.store.schema.rows import reader
 from wpbridge.store.schema.tables import RUNNERS
 from wpbridge.store.structure.tables import Tables
@@ -100,6 +101,7 @@ class Ownership:
         self._leave = text(f"DELETE FROM {table} WHERE {self._mine}")
         self._remove = text(f"DELETE FROM {table} WHERE runner_id = :id")
         self._all = text(f"SELECT {columns} FROM {table} ORDER BY runner_id")
+        self._named = text(f"SELECT {columns} FROM {table} WHERE runner_id IN :ids")
         self._lock = text(
             f"SELECT {columns} FROM {table} WHERE runner_id = :id{dialect.lock_rows()}"
         )
@@ -263,6 +265,34 @@ class Ownership:
     def everyone(self, connection: Connection) -> Sequence[RunnerRecord]:
         """Return all runners, this one included."""
         return [_record(row) for row in self._reader.read(connection.execute(self._all))]
+
+    def standing(self, connection: Connection, fences: Collection[Handed]) -> frozenset[Handed]:
+        """Return those of the fences that count: their relay is there and still has the claim."""
+        ids = sorted({one.relay_id for one in fences if one.claim_id})
+        rows = connection.execute(self._named, {"ids": ids}).fetchall() if ids else []
+        relays = {runner_name(one): one for one in map(_record, self._reader.read(rows))}
+        return frozenset(
+            one
+            for one in fences
+            if not one.claim_id
+            or (one.relay in relays and one.claim_id in relays[one.relay].claims)
+        )
+
+    @property
+    def name(self) -> str:
+        """Return the name of this runner in fences."""
+        record = RunnerRecord(
+            id=RunnerId(self.id or 0),
+            host=str(self._process.get("host", "")),
+            boot=str(self._process.get("boot", "")),
+            pid=int(str(self._process.get("pid", 0))),
+            pid_started=str(self._process.get("pid_started", "")),
+            version="",
+            beat_age_seconds=0.0,
+            claims=(),
+            once=frozenset(),
+        )
+        return runner_name(record)
 
     def take_over(self, connection: Connection, runner: RunnerRecord) -> RunnerRecord | None:
         """Lock a dead runner's row and delete it; None when it is gone, locked, or beats again."""

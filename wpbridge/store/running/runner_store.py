@@ -157,6 +157,11 @@ class RunnerStore:
             (me, self._pid_started) if me is not None and self.parts.dialect.php_sees_ours else None
         )
 
+    @property
+    def runner_name(self) -> str:
+        """Return by what fences name this runner."""
+        return self._ownership.name
+
     # Claiming, starting, ending
 
     def claim_due(
@@ -216,6 +221,12 @@ class RunnerStore:
         rows = self._rows.load(sorted(claims))
         pending = self._rows.actions([row for row in rows if row.status == Status.PENDING])
         return frozenset(a.id for a in pending if a.claim_id == claims[a.id])
+
+    def waiting(self, claims: Collection[ClaimId]) -> frozenset[ActionId]:
+        """See :class:`Store`."""
+        if not claims:
+            return frozenset()
+        return frozenset(self.session.run(lambda c: self.parts.writes.waiting(c, claims)))
 
     def states(self, actions: Sequence[Action]) -> dict[ActionId, tuple[str, ClaimId]]:
         """See :class:`Store`."""

@@ -1,0 +1,199 @@
+"""A runner beside the tasks of a Celery worker's process: each task names one action to it.
+
+The task waits until the action's handler has ended, so that Celery sees how busy its worker is. It
+does not wait until the ending is written: the runner writes it with the claim of the next action,
+or a moment later. A process that dies before that leaves a started action, as a local run would.
+"""
+
+import math
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from wpbridge.action import ActionId, ClaimId
+from wpbridge.app.parts import Parts, prepared
+from wpbridge.app.relay import site_mark
+from wpbridge.app.runners import Named, make_runner, tell_outages
+from wpbridge.clock import SystemClock
+from wpbridge.dataclass import dataclass
+from wpbridge.errors import ConfigError, SiteError
+from wpbridge.executors.base import Mailbox, Report
+from wpbridge.executors.celery.messages import Wake
+from wpbridge.outcome import Completed, Unrun
+from wpbridge.runner.loop import Runner
+from wpbridge.site.bounds import Bounds
+from wpbridge.site.config import Settings
+from wpbridge.store.database.session import Session
+from wpbridge.store.running.fences import Handed
+from wpbridge.store.running.handed import Inbox
+from wpbridge.telling import lines
+from wpbridge.telling.bus import Bus
+from wpbridge.telling.log import tell
+
+LOOK_SECONDS: Final = 1.0
+"""How often a task that waits looks whether the runner still has its action."""
+STOP_SECONDS: Final = 30.0
+"""How long the runner may take to write what has ended, when its process is told to end."""
+NOT_OURS: Final = "dropped"
+"""What a task returns whose action was not to be started: its fence did not count any more."""
+
+
+@dataclass(slots=True, eq=False)
+class _Wait:
+    """A task that waits for its action."""
+
+    over: threading.Event
+    told: str = NOT_OURS
+
+
+class _Mailbox(Mailbox):
+    """Where executors put their reports. The tasks whose actions have ended hear of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: dict[int, _Wait] = {}
+
+    def put(self, *reports: Report) -> None:
+        """Add reports."""
+        super().put(*reports)
+        for report in reports:
+            if wait := self.waits.get(report.call.action.id):
+                wait.told = _word(report)
+                wait.over.set()
+
+
+def _word(report: Report) -> str:
+    if isinstance(report.outcome, Completed):
+        return "complete"
+    return "not run" if isinstance(report.outcome, Unrun) else "not complete"
+
+
+class HandedWorker:
+    """The runner of one process of a Celery worker. Its methods may be called from any thread."""
+
+    def __init__(
+        self, settings: Settings, concurrency: int, *, end_process: Callable[[str], None]
+    ) -> None:
+        """Make it; :meth:`start` starts it.
+
+        Args:
+            settings: those of every process of the site.
+            concurrency: how many tasks run at once in this process.
+            end_process: called with the reason when this process can run nothing, or shall end.
+        """
+        self._settings = replace(
+            settings,
+            batches=0,
+            max_time=None,
+            max_actions=0,
+            concurrency=Bounds(concurrency, concurrency),
+        )
+        self._end_process = end_process
+        self._inbox = Inbox()
+        self._mailbox = _Mailbox()
+        self._runner: Runner | None = None
+        self._site = ""
+        self._ready = threading.Event()
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._work, name="wpbridge-runner", daemon=True)
+
+    def start(self) -> None:
+        """Open the store, load the handlers and run, all in a thread of its own."""
+        self._thread.start()
+
+    def run(self, told: Wake) -> str:
+        """Run the action that a message names, if it still waits; return what became of it.
+
+        ``complete``, ``not complete`` for any other end of its handler, ``not run`` when it was put
+        back, and :data:`NOT_OURS`. Returns when the handler has ended.
+        """
+        self._ready.wait()
+        if (runner := self._runner) is None:
+            return NOT_OURS
+        if told.site != self._site:
+            reason = f"the message is for the site {told.site}, not for {self._site}"
+            tell("celery.refused", reason=reason)
+            return NOT_OURS
+        handed = Handed(
+            action_id=ActionId(told.action_id),
+            claim_id=ClaimId(told.claim_id),
+            relay=told.relay,
+        )
+        wait = _Wait(threading.Event())
+        if self._mailbox.waits.setdefault(handed.action_id, wait) is not wait:
+            # Another task of this process has the action already: this message is a copy.
+            return NOT_OURS
+        try:
+            self._inbox.put(handed, refused=wait.over.set)
+            runner.wake()
+            self._await(runner, handed, wait)
+        finally:
+            del self._mailbox.waits[handed.action_id]
+        return wait.told
+
+    def _await(self, runner: Runner, handed: Handed, wait: _Wait) -> None:
+        """Wait for the end of the handler. What the runner has put back or lost has none."""
+        missed = 0
+        while not wait.over.wait(LOOK_SECONDS):
+            is_there = self._inbox.has(handed) or runner.has(handed.action_id)
+            missed = 0 if is_there and self._thread.is_alive() else missed + 1
+            if missed > 1:
+                wait.told = "not run"
+                return
+
+    def stop(self) -> None:
+        """Let what runs end, write it, and end the runner."""
+        self._is_stopping = True
+        if self._runner is not None:
+            self._runner.stop()
+        if self._thread.is_alive():
+            self._thread.join(STOP_SECONDS)
+
+    def _work(self) -> None:
+        try:
+            parts = prepared(self._settings, is_daemon=True, prepare=_be_patient)
+        except (ConfigError, SiteError) as error:
+            self._end_process(str(error))
+            self._ready.set()
+            return
+        try:
+            self._drive(parts)
+        except Exception as error:
+            self._end_process(f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self._ready.set()
+            parts.close()
+
+    def _drive(self, parts: Parts) -> None:
+        runner = make_runner(
+            self._settings,
+            parts.site,
+            parts.store,
+            parts.handlers,
+            only=parts.only,
+            daemon=True,
+            kind="celery",
+            named=Named(inbox=self._inbox, mailbox=self._mailbox),
+        )
+        runner.when_wished(self._obey)
+        parts.store.own.prepare()
+        self._site = site_mark(parts.store)
+        self._runner = runner
+        self._ready.set()
+        if self._is_stopping:
+            runner.stop()
+        runner.run()
+
+    def _obey(self, wish: str) -> None:
+        if wish == "stop":
+            self._end_process("it is wished that this worker stops")
+
+
+def _be_patient(session: Session) -> None:
+    """Wait for a database that is away, already at the start."""
+    session.patience_seconds = math.inf
+    bus = Bus()
+    bus.write_to(lines.write, lines.is_heard)
+    tell_outages(session, bus, SystemClock())

@@ -1,0 +1,84 @@
+"""Make the Celery application of a site: its broker, its queues and its one task."""
+
+import os
+import sys
+from typing import Any, Final
+
+import celery
+import click
+
+from wpbridge.celery_app.processes import Processes, Refusals
+from wpbridge.errors import ConfigError, InputError, WpbridgeError
+from wpbridge.executors.celery.broker import queue_named
+from wpbridge.executors.celery.messages import RUN_TASK, wake_of
+from wpbridge.site.config import Settings, load, working_folder
+from wpbridge.site.rules import CELERY_QUEUE
+from wpbridge.telling.log import tell
+
+EX_CONFIG: Final = 78
+
+
+def make_app() -> celery.Celery:
+    """Return the application. What is wrong with the settings ends the process with one line."""
+    try:
+        settings = load({}, os.environ, working_folder())
+        if settings.celery_broker is None:
+            raise ConfigError(
+                "there is no message broker: set [celery] broker, or WPBRIDGE_CELERY_BROKER"
+            )
+    except WpbridgeError as error:
+        sys.stderr.write(f"wpbridge: {error}\n")  # noqa: TID251 - Celery has no terminal of ours
+        raise SystemExit(EX_CONFIG) from None
+    return _application(settings, settings.celery_broker)
+
+
+def _application(settings: Settings, broker: str) -> celery.Celery:
+    app = celery.Celery("wpbridge", set_as_current=False)
+    names = dict.fromkeys(route.queue for route in settings.routes if route.to == "celery")
+    queues = [queue_named(name, broker) for name in names or (CELERY_QUEUE,)]
+    app.conf.update(
+        broker_url=broker,
+        broker_transport_options=dict(settings.celery_transport_options),
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        # Nothing but JSON is read: a pickle of a stranger would be code.
+        accept_content=["json"],
+        task_serializer="json",
+        event_serializer="json",
+        result_accept_content=["json"],
+        # The tables hold what becomes of an action.
+        task_ignore_result=True,
+        # A message is acknowledged before its action starts: a fence decides, not redelivery.
+        task_acks_late=False,
+        worker_prefetch_multiplier=1,
+        task_queues=queues,
+        task_default_queue=queues[0].name,
+        task_create_missing_queues=False,
+        worker_redirect_stdouts=False,
+        worker_hijack_root_logger=False,
+        enable_utc=True,
+        timezone="UTC",
+    )
+    if broker.startswith("sqs"):
+        # SQS has neither events nor remote control.
+        app.conf.update(worker_enable_remote_control=False, worker_send_task_events=False)
+    processes = Processes()
+    processes.connect()
+
+    @app.task(name=RUN_TASK, ignore_result=True, typing=False, shared=False)  # type: ignore[untyped-decorator]
+    def run(*args: Any) -> str:
+        """Run the action that a message names."""
+        try:
+            told = wake_of(args)
+        except InputError as error:
+            tell("celery.refused", reason=str(error))
+            return "refused"
+        return processes.here().run(told)
+
+    app.user_options["worker"].add(
+        click.Option(
+            ["--handlers"], metavar="MODULES", help="Modules of handlers, as WPBRIDGE_HANDLERS."
+        )
+    )
+    app.steps["worker"].add(Refusals)
+    return app

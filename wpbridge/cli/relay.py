@@ -1,0 +1,97 @@
+"""``relay``: hand actions over to Celery's workers."""
+
+from contextlib import closing
+from typing import Any
+
+import click
+
+from wpbridge import app
+from wpbridge.app.parts import prepared
+from wpbridge.app.relay import listening, open_broker, relay_filter
+from wpbridge.cli.options import (
+    format_option,
+    handlers_option,
+    narrowing_options,
+    one_line_errors,
+    settings_of,
+    site_options,
+)
+from wpbridge.cli.stopping import EXITS, draining
+from wpbridge.cli.terminal import print_json, print_line
+from wpbridge.errors import ConfigError
+from wpbridge.site.config import Settings
+
+
+@click.command(
+    "relay",
+    short_help="Hand actions over to Celery's workers.",
+    epilog="""
+Examples:
+  wpbridge relay --path /var/www/html --handlers shop.hooks
+  wpbridge relay --path /var/www/html --handlers shop.hooks --window 5000
+  wpbridge relay --path . --handlers hooks --dry-run
+""",
+)
+@site_options
+@handlers_option
+@click.option(
+    "--window",
+    "celery_window",
+    type=click.IntRange(1, 100_000),
+    help="Actions handed over and not started, at most (1000).",
+)
+@click.option("--poll-interval", metavar="TIME", help="An idle relay looks this often (1s).")
+@narrowing_options
+@click.option("--dry-run", is_flag=True, help="Check everything, and show what would be done.")
+@format_option("Of --dry-run (text).")
+@click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
+@click.option("--quiet", is_flag=True, default=None, help="Log warnings and errors only.")
+@click.option("-v", "--verbose", count=True, help="Log each claim; twice for more.")
+@click.pass_context
+@one_line_errors
+def relay(ctx: click.Context, *, dry_run: bool, verbose: int, **flags: Any) -> None:
+    """Claim the due actions whose route says celery, and name them to Celery's workers.
+
+    The workers run them: celery -A wpbridge.celery_app worker, with the same settings. TERM or INT:
+    hand over no more, and free what no worker has started.
+    """
+    settings = settings_of(ctx, {**flags, "verbose": verbose or None})
+    if not any(route.to == "celery" for route in settings.routes):
+        raise ConfigError('no route of the settings has to = "celery": there is nothing to relay')
+    broker = open_broker(settings)
+    with closing(prepared(settings, is_daemon=True)) as parts:
+        only = relay_filter(parts.only, parts.routes)
+        if dry_run:
+            broker.check()
+            _plan(settings, parts.site.name, broker.address)
+            return
+        runner = app.make_runner(
+            settings,
+            parts.site,
+            parts.store,
+            parts.handlers,
+            only=only,
+            daemon=True,
+            kind="relay",
+        )
+        with draining(runner) as caught, listening(parts.store, runner.wake):
+            runner.run()
+    raise SystemExit(int(EXITS[caught[0]]) if caught else 0)
+
+
+def _plan(settings: Settings, site: str, broker: str) -> None:
+    routes = [
+        {"hook": one.hook, "group": one.group, "queue": one.queue, "priority": one.priority}
+        for one in settings.routes
+        if one.to == "celery"
+    ]
+    told = {"site": site, "broker": broker, "window": settings.celery_window, "routes": routes}
+    if settings.format == "json":
+        print_json(told)
+        return
+    print_line(f"would hand over actions of {site} to {broker}")
+    for one in routes:
+        what = " ".join(
+            f"{name} {one[name]}" for name in ("hook", "group") if one[name] is not None
+        )
+        print_line(f"{what}: queue {one['queue']}")

@@ -1,0 +1,202 @@
+"""One connection to a message broker, on which messages are published and confirmed.
+
+RabbitMQ confirms asynchronously: a batch is sent as a whole, and then its confirmations are
+awaited. For Redis, kombu sends a batch in one pipeline, whose answer confirms it. SQS answers each
+message. A connection belongs to one thread.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import kombu
+import kombu.exceptions
+
+from wpbridge.errors import BrokerUnavailable
+from wpbridge.executors.celery.messages import Message
+from wpbridge.outcome import class_name, plain
+
+CONNECT_SECONDS: Final = 5.0
+CONFIRM_SECONDS: Final = 30.0
+"""A broker that has not confirmed a batch by then is away."""
+MOST_URGENT: Final = 9
+BATCH: Final = 500
+"""So many messages are sent before their confirmations are awaited."""
+_NOT_FOUND: Final = 404
+
+
+def is_amqp(url: str) -> bool:
+    """Return whether the broker speaks AMQP."""
+    return url.startswith("amqp")
+
+
+def queue_named(name: str, url: str) -> kombu.Queue:
+    """Return a queue as the relay and Celery's workers declare it: the same, whoever is first."""
+    # A queue of RabbitMQ that was declared without priorities can never get them.
+    arguments = {"x-max-priority": MOST_URGENT} if is_amqp(url) else None
+    exchange = kombu.Exchange(name, type="direct", durable=True)
+    return kombu.Queue(name, exchange, routing_key=name, durable=True, queue_arguments=arguments)
+
+
+class Broker:
+    """A connection, made when it is first needed and again after each failure."""
+
+    def __init__(self, url: str, transport_options: Mapping[str, Any]) -> None:
+        self._url = url
+        self._options = dict(transport_options)
+        self._connection: kombu.Connection | None = None
+        self._declared: set[str] = set()
+        self._confirms: _Confirms | None = None
+        self._producer: Any = None
+
+    @property
+    def address(self) -> str:
+        """Return the broker's address without its password."""
+        return str(kombu.Connection(self._url).as_uri())
+
+    def check(self) -> None:
+        """Connect. Raises BrokerUnavailable when the broker does not answer."""
+        with self._telling():
+            self._open()
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Publish messages, and return when the broker has confirmed them all.
+
+        Raises BrokerUnavailable when it has not; then any of them may have arrived.
+        """
+        with self._telling():
+            self._open()
+            for name in {one.queue for one in messages} - self._declared:
+                self._declare(name)
+            for start in range(0, len(messages), BATCH):
+                self._publish(messages[start : start + BATCH])
+
+    def depth(self, queue: str) -> int:
+        """Return how many messages wait in a queue and no worker has. Raises BrokerUnavailable."""
+        with self._telling():
+            connection = self._open()
+            with connection.channel() as channel:
+                try:
+                    return int(channel.queue_declare(queue, passive=True).message_count)
+                except connection.channel_errors as error:
+                    if getattr(error, "code", None) in {_NOT_FOUND, str(_NOT_FOUND)}:
+                        return 0
+                    raise
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        self._declared.clear()
+        self._confirms = self._producer = None
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.release()
+
+    def _open(self) -> kombu.Connection:
+        if self._connection is not None:
+            return self._connection
+        connection = self._connection = kombu.Connection(
+            self._url, connect_timeout=CONNECT_SECONDS, transport_options=self._options
+        )
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
+        channel = connection.channel()
+        self._producer = kombu.Producer(channel)
+        self._confirms = _Confirms(connection, channel) if is_amqp(self._url) else None
+        return connection
+
+    def _declare(self, name: str) -> None:
+        queue_named(name, self._url)(self._producer.channel).declare()
+        self._declared.add(name)
+
+    def _publish(self, messages: Sequence[Message]) -> None:
+        if self._confirms is not None:
+            self._confirms.begin()
+        with self._batch():
+            for one in messages:
+                self._producer.publish(
+                    one.body,
+                    exchange="",
+                    routing_key=one.queue,
+                    content_type="application/json",
+                    content_encoding="utf-8",
+                    delivery_mode=2,
+                    headers=dict(one.headers),
+                    priority=self._priority(one.priority),
+                    retry=False,
+                    mandatory=self._confirms is not None,
+                    **one.properties,
+                )
+        if self._confirms is not None:
+            self._confirms.wait(len(messages))
+
+    def _batch(self) -> contextlib.AbstractContextManager[Any]:
+        """Return what sends a batch as one; for RabbitMQ each message is sent at once."""
+        return contextlib.nullcontext() if self._confirms else self._producer.batch()
+
+    def _priority(self, told: int | None) -> int | None:
+        # Redis counts the other way: its 0 is the most urgent.
+        is_reversed = self._url.startswith("redis")
+        if told is None:
+            return MOST_URGENT if is_reversed else 0
+        return MOST_URGENT - told if is_reversed else told
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Close the connection after any error, which is raised as BrokerUnavailable."""
+        try:
+            yield
+        except Exception as error:
+            self.close()
+            told = plain(error, most=200) or class_name(error)
+            raise BrokerUnavailable(f"the broker does not answer: {told}") from error
+
+
+class _Confirms:
+    """The confirmations of one channel of RabbitMQ."""
+
+    def __init__(self, connection: kombu.Connection, channel: Any) -> None:
+        self._connection = connection
+        self._fault = ""
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._ack)
+        channel.events["basic_nack"].add(self._nack)
+        channel.events["basic_return"].add(self._returned)
+        self._last = 0
+        """The highest delivery tag that was acknowledged together with all before it."""
+        self._single: set[int] = set()
+        """Higher tags that were acknowledged alone."""
+        self._sent = 0
+
+    def begin(self) -> None:
+        """Begin a batch."""
+        self._fault = ""
+
+    def wait(self, messages: int) -> None:
+        """Wait until the messages just sent are confirmed. Raises OSError when they are not."""
+        self._sent += messages
+        deadline = time.monotonic() + CONFIRM_SECONDS
+        while self._last < self._sent and not self._fault:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"no confirmation within {CONFIRM_SECONDS:g} s")
+            self._connection.drain_events(timeout=left)
+        if self._fault:
+            raise ConnectionError(self._fault)
+
+    def _ack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - as the library calls it
+        if multiple:
+            self._last = max(self._last, tag)
+            self._single = {one for one in self._single if one > self._last}
+        else:
+            self._single.add(tag)
+        while self._last + 1 in self._single:
+            self._last += 1
+            self._single.discard(self._last)
+
+    def _nack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001
+        del tag, multiple
+        self._fault = "it has refused a message"
+
+    def _returned(self, error: Exception, *_: Any) -> None:
+        self._fault = f"it could not route a message: {error}"

@@ -1,0 +1,38 @@
+"""Kinds of the values below ``[celery]``: the message broker that hands actions to Celery.
+
+A kind is as in :mod:`wpbridge.site.value_kinds`.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from wpbridge.site.value_kinds import Origin
+
+BROKERS: Final = ("amqp", "amqps", "redis", "rediss", "sqs")
+"""The schemes of a broker's address: RabbitMQ, Redis and Amazon SQS, the first two also by TLS."""
+
+
+def broker(value: object, _origin: Origin) -> str:
+    """The address of a broker."""
+    told = value.strip() if isinstance(value, str) else ""
+    if not re.fullmatch(rf"(?:{'|'.join(BROKERS)})://[!-~]*", told):
+        raise ValueError(
+            "an address that begins with amqp://, amqps://, redis://, rediss:// or sqs://"
+        )
+    return told
+
+
+def transport_options(value: object, _origin: Origin) -> Mapping[str, Any]:
+    """A table of options that kombu gives to its transport; JSON in a variable."""
+    told = value
+    if isinstance(value, str):
+        try:
+            told = json.loads(value)
+        except ValueError:
+            told = None
+    if not isinstance(told, Mapping) or not all(isinstance(name, str) for name in told):
+        raise ValueError("a table [celery.transport_options], or JSON of one")
+    return MappingProxyType(dict(told))
