@@ -9,8 +9,9 @@ import invariants
 from factories import NOW, insert, make_new
 from rows import change, column, query
 from stores import again
-from test_claim_and_settle import endings_of
 from wpbridge.action import Claim, ClaimId
+from wpbridge.outcome import Completed
+from wpbridge.runner import concluding
 from wpbridge.store.base import ClaimAndSettled, ClaimFilter, Ending
 from wpbridge.store.records import Pause
 from wpbridge.store.running.fences import Handed
@@ -50,6 +51,13 @@ class Worker:
         return made.claim.make() if made.claim else None
 
 
+def endings_of(claim: Claim) -> list[Ending]:
+    return [
+        concluding.ending_of(a, Completed(), started_at=NOW, ended_at=NOW, marked=False)
+        for a in claim.actions
+    ]
+
+
 @pytest.fixture
 def relay(store: RunnerStore) -> RunnerStore:
     return store
@@ -82,6 +90,8 @@ def test_what_its_fence_names_is_taken_over_once(relay: RunnerStore) -> None:
     assert relay.release([], finished=[]) == 0
     assert worker.store.settle(endings_of(claim), now=NOW, finished=[claim.id])
     assert column(relay, "status", first.action_id) == "complete"
+    freed(relay, second)
+    relay.release([], finished=[first.claim_id])
     invariants.check(relay)
 
 
@@ -92,7 +102,7 @@ def test_the_last_ending_is_written_with_the_next_action(relay: RunnerStore) -> 
     assert claim is not None
     worker.put(second)
     made = worker.claim(*endings_of(claim), finished=(claim.id,))
-    assert made.settled == {first.action_id}
+    assert made.settled == frozenset({first.action_id})
     assert made.claim is not None
     assert list(made.claim.ids) == [second.action_id]
 
@@ -105,9 +115,10 @@ def test_an_ending_that_is_not_ours_any_more_keeps_nothing_from_being_taken(
     claim = worker.take(first)
     assert claim is not None
     change(
-        relay, "UPDATE wp_actionscheduler_actions SET status = 'canceled' WHERE action_id = :i",
+        relay,
+        "UPDATE wp_actionscheduler_actions SET status = 'canceled' WHERE action_id = :i",
         i=first.action_id,
-    )  # fmt: skip
+    )
     worker.put(second)
     made = worker.claim(*endings_of(claim), finished=(claim.id,))
     assert made.settled is None
@@ -115,21 +126,17 @@ def test_an_ending_that_is_not_ours_any_more_keeps_nothing_from_being_taken(
     assert list(made.claim.ids) == [second.action_id]
 
 
-def released(relay: RunnerStore, one: Handed) -> None:
-    relay.release(relay_actions(relay, one), finished=[one.claim_id])
-
-
-def relay_actions(relay: RunnerStore, one: Handed) -> list:
-    from wpbridge.store.running.action_rows import ActionRows  # noqa: PLC0415, F401
-
-    return list(relay._rows.actions(relay._rows.load([one.action_id])))
+def freed(relay: RunnerStore, one: Handed) -> None:
+    writes = relay.parts.writes
+    relay.session.transact(lambda c: writes.free(c, [one.action_id], one.claim_id))
 
 
 def canceled(relay: RunnerStore, one: Handed) -> None:
     change(
-        relay, "UPDATE wp_actionscheduler_actions SET status = 'canceled' WHERE action_id = :i",
+        relay,
+        "UPDATE wp_actionscheduler_actions SET status = 'canceled' WHERE action_id = :i",
         i=one.action_id,
-    )  # fmt: skip
+    )
 
 
 def deleted(relay: RunnerStore, one: Handed) -> None:
@@ -138,9 +145,10 @@ def deleted(relay: RunnerStore, one: Handed) -> None:
 
 def taken_by_php(relay: RunnerStore, one: Handed) -> None:
     change(
-        relay, "UPDATE wp_actionscheduler_actions SET claim_id = 4711 WHERE action_id = :i",
+        relay,
+        "UPDATE wp_actionscheduler_actions SET claim_id = 4711 WHERE action_id = :i",
         i=one.action_id,
-    )  # fmt: skip
+    )
 
 
 def relay_gone(relay: RunnerStore, one: Handed) -> None:
@@ -163,7 +171,7 @@ def claim_given_back(relay: RunnerStore, one: Handed) -> None:
 @pytest.mark.parametrize(
     "what",
     [
-        released,
+        freed,
         canceled,
         deleted,
         taken_by_php,
