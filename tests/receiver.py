@@ -9,9 +9,10 @@ from typing import Any
 from rows import query
 from wpbridge.access.keys import Allowed
 from wpbridge.action import CALLBACK_HOOK
+from wpbridge.codec.keys import new_uuid
 from wpbridge.queue.callbacks import callback_of
 from wpbridge.queue.enqueue import Enqueue
-from wpbridge.queue.jobs import JobQueue, JobRequest, new_uuid
+from wpbridge.queue.jobs import JobQueue, JobRequest
 from wpbridge.store.running.runner_store import RunnerStore
 
 

@@ -20,12 +20,13 @@ from wpbridge.access.keys import Allowed
 from wpbridge.action import CALLBACK_HOOK, ActionId
 from wpbridge.app import own_handlers
 from wpbridge.clock import SystemClock
+from wpbridge.codec.keys import new_uuid
 from wpbridge.executors.callback import TRIES, WAITS
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.queue.callbacks import callback_of
 from wpbridge.queue.enqueue import Enqueue
-from wpbridge.queue.jobs import JobQueue, JobRequest, new_uuid
+from wpbridge.queue.jobs import JobQueue, JobRequest
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner
 from wpbridge.site.config import Settings

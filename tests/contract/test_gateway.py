@@ -17,11 +17,11 @@ from rows import change, query, set_status
 from wpbridge import Queue
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
+from wpbridge.codec.keys import new_uuid
 from wpbridge.errors import StoreUnavailable
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.monitor import gauges
-from wpbridge.queue.jobs import new_uuid
 from wpbridge.runner import catch_up
 from wpbridge.runner.identity import identity
 from wpbridge.runner.loop import Limits, Runner

@@ -14,8 +14,8 @@ from databases import empty_queue
 from gateway import EVERYTHING, Gateway, serving
 from wpbridge import Queue
 from wpbridge.access.keys import Allowed
+from wpbridge.codec.keys import new_uuid
 from wpbridge.errors import ConfigError
-from wpbridge.queue.jobs import new_uuid
 from wpbridge.site.rules import Rate
 from wpbridge.web.routes import ROUTES
 

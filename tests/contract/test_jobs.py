@@ -12,6 +12,7 @@ from clocks import FakeClock
 from factories import NOW
 from rows import change, query, set_status
 from wpbridge import Queue
+from wpbridge.codec.keys import new_uuid
 from wpbridge.errors import ActionNotFound, InputError, StoreError
 from wpbridge.queue.enqueue import Enqueue
 from wpbridge.queue.jobs import (
@@ -20,7 +21,6 @@ from wpbridge.queue.jobs import (
     JobRequest,
     Submitted,
     fingerprint_of,
-    new_uuid,
     scoped_key,
 )
 from wpbridge.store.running.runner_store import RunnerStore

@@ -13,7 +13,6 @@ from typing import Final
 
 from wpbridge.action import ActionId, ClaimId
 from wpbridge.app.parts import Parts, prepared
-from wpbridge.app.relay import site_mark
 from wpbridge.app.runners import Named, make_runner, tell_outages
 from wpbridge.clock import SystemClock
 from wpbridge.dataclass import dataclass
@@ -21,6 +20,7 @@ from wpbridge.errors import ConfigError, SiteError
 from wpbridge.executors.base import Mailbox, Report
 from wpbridge.executors.celery.messages import Wake
 from wpbridge.outcome import Completed, Unrun
+from wpbridge.queue.through import site_mark
 from wpbridge.runner.loop import Runner
 from wpbridge.site.bounds import Bounds
 from wpbridge.site.config import Settings

@@ -9,14 +9,13 @@ from typing import Final
 
 from wpbridge.app.routing import routes_of
 from wpbridge.clock import Clock
-from wpbridge.errors import ConfigError
 from wpbridge.executors.base import Executor, Mailbox
-from wpbridge.executors.celery.broker import Broker
-from wpbridge.executors.celery.executor import CeleryExecutor
+from wpbridge.executors.celery.opening import open_broker
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.router import Router
 from wpbridge.executors.routes import Routes
 from wpbridge.queue import wake
+from wpbridge.queue.through import site_mark
 from wpbridge.site.config import Settings
 from wpbridge.site.rules import Route
 from wpbridge.store.base import ClaimFilter
@@ -24,25 +23,6 @@ from wpbridge.store.opened import OpenStore
 from wpbridge.store.running.runner_store import RunnerStore
 
 _EAR_SECONDS: Final = 0.5
-
-
-def site_mark(store: OpenStore) -> str:
-    """Return by what messages name a site: short, and the same on every machine.
-
-    It is made of the site's id in wpbridge's own tables. A database that has none is told by its
-    name and prefix.
-    """
-    facts = store.own.facts
-    return wake.wake_name(store) if facts is None else f"{facts.site_id[:12]}.{store.names.prefix}"
-
-
-def open_broker(settings: Settings) -> Broker:
-    """Return the broker of the settings, not connected yet. Raises ConfigError without one."""
-    if settings.celery_broker is None:
-        raise ConfigError(
-            "there is no message broker: set [celery] broker, or WPBRIDGE_CELERY_BROKER"
-        )
-    return Broker(settings.celery_broker, settings.celery_transport_options)
 
 
 def relay_filter(only: ClaimFilter, routes: Routes) -> ClaimFilter:
@@ -54,6 +34,10 @@ def make_relay_executor(
     settings: Settings, store: RunnerStore, handlers: Mapping[str, Handler], *, clock: Clock
 ) -> Executor:
     """Make the executor of a relay, which names actions to Celery's workers."""
+    # Its broker needs what may not be installed, which is told in one line.
+    broker = open_broker(settings)
+    from wpbridge.executors.celery.executor import CeleryExecutor  # noqa: PLC0415
+
     routes = routes_of(settings, handlers)
 
     def route_of(hook: str, group: str) -> Route:
@@ -61,7 +45,7 @@ def make_relay_executor(
 
     mailbox = Mailbox()
     executor = CeleryExecutor(
-        open_broker(settings),
+        broker,
         hooks=handlers,
         route_of=route_of,
         site=lambda: site_mark(store.parts),

@@ -7,7 +7,7 @@ import click
 
 from wpbridge import app
 from wpbridge.app.parts import prepared
-from wpbridge.app.relay import listening, open_broker, relay_filter
+from wpbridge.app.relay import listening, relay_filter
 from wpbridge.cli.options import (
     format_option,
     handlers_option,
@@ -19,6 +19,7 @@ from wpbridge.cli.options import (
 from wpbridge.cli.stopping import EXITS, draining
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.errors import ConfigError
+from wpbridge.executors.celery.opening import open_broker
 from wpbridge.site.config import Settings
 
 

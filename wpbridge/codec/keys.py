@@ -1,14 +1,20 @@
-"""Makes the idempotency key of an action; pure.
+"""Makes the idempotency key of an action, and ids that tell their order.
 
 A receiver ignores a request whose key it has seen before. So an action must always have the same
 key, however the runner was given the site's address, and no other action may have that key.
 """
 
+import os
+import time
 import uuid
 from typing import Final
 
 _OF_0_1: Final = uuid.UUID("6c0a5b0e-0d0c-5d5e-9d0a-2f1c6a2f7b11")
 _SPACE: Final = uuid.UUID("0b1d3c9e-5c0f-5a52-8f0e-7d2c1b9a6e44")
+
+THROUGH: Final = "celery:"
+"""What stands before the key of an action that was enqueued through a broker: it is kept as it is,
+since the handler of its row must find it again."""
 
 
 def key_of(*, site_id: str, blog: str, action_id: int, hook: str, args: bytes) -> str:
@@ -44,3 +50,11 @@ def _joined(*texts: str) -> bytes:
     """Join texts to bytes in which the end of each text can be told."""
     several = [text.encode("utf-8", "surrogatepass") for text in texts]
     return b"".join(b"%d:%s" % (len(one), one) for one in several)
+
+
+def new_uuid() -> str:
+    """Return a UUID of version 7: the time in milliseconds, then 74 random bits (RFC 9562)."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
+    value &= ~(0xF << 76) & ~(0x3 << 62)
+    text = f"{value | 7 << 76 | 2 << 62:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

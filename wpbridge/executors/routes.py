@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from wpbridge.action import UPKEEP_HOOKS, is_own_hook
 from wpbridge.dataclass import dataclass
 from wpbridge.patterns import is_any, matches
-from wpbridge.site.rules import Route
+from wpbridge.site.rules import Route, route_of
 
 Target: TypeAlias = Literal["python", "webhook", "php", "celery", "leave", "unknown"]
 """Unknown: it depends on handlers that were not loaded."""
@@ -96,9 +96,9 @@ class Routes:
             return self._ours(hook)
         if hook in UPKEEP_HOOKS:
             return self._upkeep()
-        for number, route in enumerate(self._routes, 1):
-            if matches(route.hook, hook) and matches(route.group, group):
-                return self._routed(route, hook, f"route {number}")
+        if (found := route_of(self._routes, hook, group)) is not None:
+            number, route = found
+            return self._routed(route, hook, f"route {number}")
         return self._default(hook)
 
     def run_by_worker(self, hook: str) -> Target:

@@ -3,12 +3,14 @@
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal, overload
 
 from wpbridge.action import ActionId, NewAction
+from wpbridge.codec.keys import THROUGH
+from wpbridge.errors import InputError
 from wpbridge.queue.connection import QueueConnection
-from wpbridge.queue.enqueue import NOTHING, Args, Enqueue, Moment, led_by, request_of
-from wpbridge.store.queueing.adding import Added
+from wpbridge.queue.enqueue import NOTHING, Args, Enqueue, Moment, Sent, led_by, request_of
+from wpbridge.store.queueing.adding import Added, Request
 from wpbridge.telling import traces
 
 BULK: Final = 1000
@@ -18,7 +20,19 @@ BULK: Final = 1000
 class QueueAdding(QueueConnection):
     """Enqueue and schedule actions."""
 
-    def enqueue(self, new: Enqueue, *, connection: Any = None) -> ActionId | None:
+    @overload
+    def enqueue(self, new: Enqueue, *, connection: Any = None) -> ActionId | None: ...
+
+    @overload
+    def enqueue(self, new: Enqueue, *, through: Literal["celery"]) -> Sent: ...
+
+    def enqueue(
+        self,
+        new: Enqueue,
+        *,
+        connection: Any = None,
+        through: Literal["celery"] | None = None,
+    ) -> ActionId | Sent | None:
         """Add one action.
 
         Returns its id; that of the earlier action when ``key`` was used before; None when it is
@@ -29,12 +43,22 @@ class QueueAdding(QueueConnection):
                 ``after`` it waits until those actions have ended.
             connection: the caller's own open transaction. The action exists when the caller
                 commits, and not before.
+            through: ``celery`` puts the action into a message of the broker, and not into the
+                table. It returns when the broker has confirmed the message. A handler may then
+                run twice, with the same idempotency key. What the broker loses before the action
+                has ended is lost. While the broker is away, the action becomes a row instead.
+                ``unique``, ``key``, ``after`` and dates are refused.
 
         Raises:
-            InputError: something is wrong with it; nothing is written.
+            InputError: something is wrong with it; nothing is written or sent.
+            ConfigError: ``through`` without a broker, or with one that may forget.
             StoreError: the database refused, or does not answer.
         """
-        return self._add([new], connection)[0].id
+        if through is None:
+            return self._add([new], connection)[0].id
+        if connection is not None:
+            raise InputError("through: no transaction of yours holds what the broker has")
+        return self._send([new])[0]
 
     def enqueue_async(
         self, hook: str, args: Args = NOTHING, *, connection: Any = None, **more: Any
@@ -84,14 +108,35 @@ class QueueAdding(QueueConnection):
         new = Enqueue(hook=hook, args=args, at=at, cron=expression, **more)
         return self.enqueue(new, connection=connection)
 
+    @overload
     def enqueue_many(
         self, new: Iterable[Enqueue], *, connection: Any = None
-    ) -> list[ActionId | None]:
+    ) -> list[ActionId | None]: ...
+
+    @overload
+    def enqueue_many(self, new: Iterable[Enqueue], *, through: Literal["celery"]) -> list[Sent]: ...
+
+    def enqueue_many(
+        self,
+        new: Iterable[Enqueue],
+        *,
+        connection: Any = None,
+        through: Literal["celery"] | None = None,
+    ) -> list[ActionId | None] | list[Sent]:
         """Add many, :data:`BULK` a transaction, each checked before its transaction begins.
 
         A crash leaves the first transactions whole and nothing of the rest. With ``connection``
-        all of them are added in the caller's one transaction.
+        all of them are added in the caller's one transaction. ``through`` is as for
+        :meth:`enqueue`: a crash then leaves any of those whose messages were being sent.
         """
+        if through is not None:
+            if connection is not None:
+                raise InputError("through: no transaction of yours holds what the broker has")
+            sent: list[Sent] = []
+            waiting = iter(new)
+            while part := list(islice(waiting, BULK)):
+                sent += self._send(part)
+            return sent
         found: list[ActionId | None] = []
         rest = iter(new)
         while part := list(islice(rest, BULK)):
@@ -123,6 +168,33 @@ class QueueAdding(QueueConnection):
             added = self._add_traced(new, connection, span.traceparent)
             span.added(one.id for one in added if one.is_new)
             return added
+
+    def _send(self, new: Sequence[Enqueue]) -> list[Sent]:
+        """Send actions to the broker; make rows of them while it is away."""
+        from wpbridge.queue.through import site_mark  # noqa: PLC0415 - few have a broker
+
+        if self._before_adding is not None:
+            self._before_adding()
+        through = self._through()
+        now = self._now()
+        prepared = [through.prepared(one, now) for one in new]
+        with traces.producing([one.hook for one in new], _group_of(new)) as span:
+            with self._turn() as parts:
+                site = site_mark(parts)
+            if through.send([one.message(site, span.traceparent) for one in prepared]):
+                return [Sent(key=one.key) for one in prepared]
+            requests = [
+                led_by(Request(action=one.action, key=f"{THROUGH}{one.key}"), span.traceparent)
+                for one in prepared
+            ]
+            with self._turn() as parts:
+                added = parts.adding.add(requests, by=self._unique_by, now=now)
+            self.wake()
+            span.added(one.id for one in added if one.is_new)
+            return [
+                Sent(key=one.key, action_id=row.id)
+                for one, row in zip(prepared, added, strict=True)
+            ]
 
     def _add_traced(self, new: Sequence[Enqueue], connection: Any, traceparent: str) -> list[Added]:
         now = self._now()

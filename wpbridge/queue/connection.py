@@ -4,15 +4,18 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from wpbridge.action import ActionId
 from wpbridge.clock import Clock, SystemClock
-from wpbridge.errors import ActionNotFound, StoreError
+from wpbridge.errors import ActionNotFound, ConfigError, StoreError
 from wpbridge.queue.enqueue import Moment, moment_of
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import UniqueBy
 from wpbridge.store.records import Record
+
+if TYPE_CHECKING:
+    from wpbridge.queue.through import Through
 
 T = TypeVar("T")
 _MOST_NAMED: Final = 10
@@ -31,10 +34,12 @@ class QueueConnection:
         close_store: bool = True,
         lock: "threading.RLock | None" = None,
         before_adding: Callable[[], None] | None = None,
+        open_through: "Callable[[], Through] | None" = None,
     ) -> None:
         """Work on a store that is open already, or that the function opens at first use.
 
-        ``before_adding`` is called each time before something is added.
+        ``before_adding`` is called each time before something is added, and ``open_through`` once,
+        when something is enqueued through the broker.
         """
         self._opened = None if callable(store) else store
         self._open = store if callable(store) else None
@@ -44,6 +49,8 @@ class QueueConnection:
         self._lock = lock or threading.RLock()
         self._wake_name = ""
         self._before_adding = before_adding
+        self._open_through = open_through
+        self._opened_through: Through | None = None
         self._left: Mapping[ActionId, str] = {}
         """The actions of the page in hand that a change leaves as they are, each with the reason.
         Who notes the change in its transaction can read it then."""
@@ -69,6 +76,18 @@ class QueueConnection:
             self._wake_name = self._wake_name or wake.wake_name(self.store)
             return wake.poke(self._wake_name, wake.folders())
         return 0
+
+    def _through(self) -> "Through":
+        """Return the way to the broker. Raises ConfigError where the settings have none."""
+        with self._lock:
+            if self._opened_through is None:
+                if self._open_through is None:
+                    raise ConfigError(
+                        "this queue has no message broker: set [celery] broker, or"
+                        " WPBRIDGE_CELERY_BROKER"
+                    )
+                self._opened_through = self._open_through()
+            return self._opened_through
 
     def _now(self) -> datetime:
         return self._clock.now()

@@ -63,6 +63,16 @@ class Enqueue:
     """When one of those fails or is canceled: wait for a requeue, run all the same, or cancel."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """An action that was enqueued through the broker."""
+
+    key: str
+    """Its idempotency key, which handlers see as ``context.idempotency_key``."""
+    action_id: int | None = None
+    """The id of its row, where the broker was away and it became one; None otherwise."""
+
+
 def new_action(new: Enqueue, now: datetime) -> NewAction:
     """Return the row's texts, all checked. InputError says what is wrong."""
     _check_texts(new)

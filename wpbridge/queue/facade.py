@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from wpbridge.queue.adding import BULK, QueueAdding
 from wpbridge.queue.changing import Which
@@ -27,6 +27,9 @@ from wpbridge.site.config import Settings, load, working_folder
 from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site
 from wpbridge.telling import traces
+
+if TYPE_CHECKING:
+    from wpbridge.queue.through import Through
 
 __all__ = ["BULK", "Queue", "Which", "opened"]
 
@@ -65,10 +68,17 @@ class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing, QueueMinting
         begin = None
         if settings.telemetry_traces:
             begin = partial(traces.start, settings.telemetry_otlp_endpoint)
-        return cls(partial(open_site, site), unique_by=settings.unique_by, before_adding=begin)
+        return cls(
+            partial(open_site, site),
+            unique_by=settings.unique_by,
+            before_adding=begin,
+            open_through=partial(_open_through, settings) if settings.celery_broker else None,
+        )
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the connections back."""
+        if self._opened_through is not None:
+            self._opened_through.close()
         if self._closes and self._opened is not None:
             self._opened.close()
 
@@ -77,6 +87,12 @@ class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing, QueueMinting
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _open_through(settings: Settings) -> "Through":
+    from wpbridge.queue.through import Through  # noqa: PLC0415 - few have a broker
+
+    return Through(settings)
 
 
 @contextlib.contextmanager

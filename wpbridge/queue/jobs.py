@@ -5,14 +5,13 @@ The gateway stands on this alone: docs/explain/gateway.md.
 
 import hashlib
 import json
-import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from wpbridge.action import OWN_HOOKS, ActionId, NewAction, Status, is_own_hook
+from wpbridge.codec.keys import new_uuid
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ActionNotFound, InputError
 from wpbridge.queue.enqueue import Enqueue, led_by, request_of
@@ -45,14 +44,6 @@ class JobGone(ActionNotFound):
         """Take the message, and the API key that added the job."""
         super().__init__(message)
         self.key_name = key_name
-
-
-def new_uuid() -> str:
-    """Return a UUID of version 7: the time in milliseconds, then 74 random bits (RFC 9562)."""
-    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
-    value &= ~(0xF << 76) & ~(0x3 << 62)
-    text = f"{value | 7 << 76 | 2 << 62:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +136,7 @@ class JobQueue(QueueNoting, Queue):
             clock=queue._clock,  # noqa: SLF001 - one more view of the same queue
             close_store=False,
             lock=queue._lock,  # noqa: SLF001
+            open_through=queue._through,  # noqa: SLF001
         )
 
     def ask(self, work: Callable[[OpenStore], T]) -> T:

@@ -4,13 +4,14 @@
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
 from wpbridge.dataclass import dataclass
+from wpbridge.patterns import matches
 from wpbridge.site.moments import seconds_of
 from wpbridge.site.value_kinds import LONGEST
 
@@ -144,3 +145,11 @@ def rate_text(rate: Rate | None) -> str | None:
     seconds = rate.per.total_seconds()
     short = {1: "s", 60: "min", 3600: "hour", 86400: "day"}.get(int(seconds))
     return f"{rate.count}/{short if short and seconds == int(seconds) else f'{seconds:g}s'}"
+
+
+def route_of(routes: Sequence[Route], hook: str, group: str) -> tuple[int, Route] | None:
+    """Return the first route that matches a hook and group slug, and its number from 1 on."""
+    for number, route in enumerate(routes, 1):
+        if matches(route.hook, hook) and matches(route.group, group):
+            return number, route
+    return None

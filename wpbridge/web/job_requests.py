@@ -8,10 +8,11 @@ from typing import Any, Final
 from wpbridge.action import is_own_hook
 from wpbridge.clock import SystemClock
 from wpbridge.codec import traceparents
+from wpbridge.codec.keys import new_uuid
 from wpbridge.errors import InputError
 from wpbridge.queue.callbacks import callback_of
 from wpbridge.queue.enqueue import Enqueue, moment_of
-from wpbridge.queue.jobs import JobRequest, fingerprint_of, new_uuid, scoped_key
+from wpbridge.queue.jobs import JobRequest, fingerprint_of, scoped_key
 from wpbridge.site.moments import parse_duration
 from wpbridge.web.calls import Call
 from wpbridge.web.jobs import is_own

@@ -13,13 +13,10 @@ from typing import Any, Final
 import kombu
 import kombu.exceptions
 
-from wpbridge.errors import BrokerUnavailable
+from wpbridge.errors import BrokerUnavailable, ConfigError
 from wpbridge.executors.celery.messages import Message
 from wpbridge.outcome import class_name, plain
 
-CONNECT_SECONDS: Final = 5.0
-CONFIRM_SECONDS: Final = 30.0
-"""A broker that has not confirmed a batch by then is away."""
 MOST_URGENT: Final = 9
 BATCH: Final = 500
 """So many messages are sent before their confirmations are awaited."""
@@ -42,9 +39,19 @@ def queue_named(name: str, url: str) -> kombu.Queue:
 class Broker:
     """A connection, made when it is first needed and again after each failure."""
 
-    def __init__(self, url: str, transport_options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        url: str,
+        transport_options: Mapping[str, Any],
+        *,
+        connect_seconds: float,
+        confirm_seconds: float,
+    ) -> None:
+        """See :func:`wpbridge.executors.celery.opening.open_broker`."""
         self._url = url
         self._options = dict(transport_options)
+        self._connect_seconds = connect_seconds
+        self._confirm_seconds = confirm_seconds
         self._connection: kombu.Connection | None = None
         self._declared: set[str] = set()
         self._confirms: _Confirms | None = None
@@ -84,6 +91,25 @@ class Broker:
                         return 0
                     raise
 
+    def forgets(self) -> str:
+        """Say why the broker may forget its messages when it stops; empty when it does not.
+
+        RabbitMQ keeps durable queues, and SQS everything. Redis keeps what its append-only file
+        has. Raises BrokerUnavailable.
+        """
+        if not self._url.startswith("redis"):
+            return ""
+        with self._telling():
+            connection = self._open()
+            with connection.channel() as channel:
+                try:
+                    told = channel.client.config_get("appendonly")
+                except connection.channel_errors as error:
+                    return (
+                        f"it does not say whether it keeps a log (CONFIG GET appendonly: {error})"
+                    )
+        return "" if told.get("appendonly") == "yes" else "appendonly is off"
+
     def close(self) -> None:
         """Close the connection."""
         connection, self._connection = self._connection, None
@@ -97,12 +123,13 @@ class Broker:
         if self._connection is not None:
             return self._connection
         connection = self._connection = kombu.Connection(
-            self._url, connect_timeout=CONNECT_SECONDS, transport_options=self._options
+            self._url, connect_timeout=self._connect_seconds, transport_options=self._options
         )
-        connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=self._connect_seconds)
         channel = connection.channel()
         self._producer = kombu.Producer(channel)
-        self._confirms = _Confirms(connection, channel) if is_amqp(self._url) else None
+        if is_amqp(self._url):
+            self._confirms = _Confirms(connection, channel, self._confirm_seconds)
         return connection
 
     def _declare(self, name: str) -> None:
@@ -146,6 +173,11 @@ class Broker:
         """Close the connection after any error, which is raised as BrokerUnavailable."""
         try:
             yield
+        except ImportError as error:
+            self.close()
+            raise ConfigError(
+                f"this broker needs {error.name or error}: pip install 'wpbridge[celery-sqs]'"
+            ) from None
         except Exception as error:
             self.close()
             told = plain(error, most=200) or class_name(error)
@@ -155,8 +187,9 @@ class Broker:
 class _Confirms:
     """The confirmations of one channel of RabbitMQ."""
 
-    def __init__(self, connection: kombu.Connection, channel: Any) -> None:
+    def __init__(self, connection: kombu.Connection, channel: Any, seconds: float) -> None:
         self._connection = connection
+        self._seconds = seconds
         self._fault = ""
         channel.confirm_select()
         channel.events["basic_ack"].add(self._ack)
@@ -175,11 +208,11 @@ class _Confirms:
     def wait(self, messages: int) -> None:
         """Wait until the messages just sent are confirmed. Raises OSError when they are not."""
         self._sent += messages
-        deadline = time.monotonic() + CONFIRM_SECONDS
+        deadline = time.monotonic() + self._seconds
         while self._last < self._sent and not self._fault:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TimeoutError(f"no confirmation within {CONFIRM_SECONDS:g} s")
+                raise TimeoutError(f"no confirmation within {self._seconds:g} s")
             self._connection.drain_events(timeout=left)
         if self._fault:
             raise ConnectionError(self._fault)

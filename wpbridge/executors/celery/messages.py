@@ -1,8 +1,9 @@
-"""The messages that wake a Celery worker, as texts. Pure.
+"""The messages to Celery's workers, as texts. Pure.
 
-They are tasks in version 2 of Celery's message protocol, and JSON alone. A message names an action
-and its fence, and holds nothing of the action: args stay in the table. There is never an ETA, since
-a broker that redelivers what waits too long would run it twice.
+They are tasks in version 2 of Celery's message protocol, and JSON alone. A wake-up names an action
+and its fence, and holds nothing of the action: args stay in the table. An action that is enqueued
+through the broker is in its message as a whole. There is never an ETA, since a broker that
+redelivers what waits too long would run it twice.
 """
 
 import json
@@ -14,7 +15,9 @@ from wpbridge.errors import InputError
 
 RUN_TASK: Final = "wpbridge.run"
 """The task that runs an action of the table: its args are those of :class:`Wake`."""
-_WORDS: Final = 4
+THROUGH_TASK: Final = "wpbridge.through"
+"""The task that runs an action which only its message holds: its args are those of :class:`Whole`.
+"""
 
 
 class Message(NamedTuple):
@@ -66,12 +69,42 @@ def task(name: str, args: list[Any], *, queue: str, hook: str, priority: int | N
     return Message(queue, headers, {"correlation_id": task_id}, body, priority)
 
 
+class Whole(NamedTuple):
+    """An action that is enqueued through the broker."""
+
+    site: str
+    key: str
+    """Its idempotency key, a UUID of version 7."""
+    hook: str
+    args: str
+    """Canonical JSON, as a row has it."""
+    group: str
+    priority: int
+    enqueued_at: int
+    """Unix seconds."""
+    traceparent: str
+
+
+def whole(told: Whole, *, queue: str, priority: int | None = None) -> Message:
+    """Return the message that holds an action as a whole."""
+    return task(THROUGH_TASK, [*told], queue=queue, hook=told.hook, priority=priority)
+
+
 def wake_of(args: Any) -> Wake:
-    """Read the args of a message. Raises InputError for what is none of ours."""
-    is_ours = isinstance(args, list | tuple) and len(args) == _WORDS
-    if is_ours:
-        site, action_id, claim_id, relay = args
-        texts = isinstance(site, str) and isinstance(relay, str)
-        if texts and all(type(n) is int and 0 < n < 1 << 63 for n in (action_id, claim_id)):
-            return Wake(site, action_id, claim_id, relay)
-    raise InputError("a message that is no wake-up of wpbridge")
+    """Read the args of a wake-up. Raises InputError for what is none of ours."""
+    return Wake(*_read(args, Wake))
+
+
+def whole_of(args: Any) -> Whole:
+    """Read the args of a message that holds an action. Raises InputError as :func:`wake_of`."""
+    return Whole(*_read(args, Whole))
+
+
+def _read(args: Any, kind: type[NamedTuple]) -> list[Any]:
+    wanted = list(kind.__annotations__.values())
+    if not isinstance(args, list | tuple) or len(args) != len(wanted):
+        raise InputError(f"a message that is none of wpbridge's: not {len(wanted)} args")
+    for value, one in zip(args, wanted, strict=True):
+        if type(value) is not one or (one is int and not 0 <= value < 1 << 63):
+            raise InputError("a message that is none of wpbridge's: an arg of another kind")
+    return [*args]

@@ -11,6 +11,7 @@ from typing import Final
 
 from wpbridge.action import ActionId
 from wpbridge.clock import to_text
+from wpbridge.codec.keys import THROUGH
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.records import Record
 from wpbridge.store.schema.tables import KEYS
@@ -18,10 +19,13 @@ from wpbridge.store.structure.old_keys import old_mark
 from wpbridge.store.structure.tables import Tables
 
 _PORTION: Final = 500
+_HASH_CHARACTERS: Final = 64
 
 
 def hashed(key: str) -> str:
     """Return the text under which a key is stored."""
+    if key.startswith(THROUGH) and len(key) <= _HASH_CHARACTERS:
+        return key
     import hashlib  # noqa: PLC0415 - loads OpenSSL, and few actions have a key
 
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
@@ -105,6 +109,17 @@ class IdempotencyKeys:
         rows = self._session.run(lambda c: c.execute(self._of_actions, values).fetchall())
         found = [(str(key), ActionId(int(action))) for key, action in rows]
         return frozenset(action for key, action in found if key != marks[action])
+
+    def through(self, connection: Connection, ids: Sequence[ActionId]) -> dict[ActionId, str]:
+        """Return the keys of those of the actions that were enqueued through a broker."""
+        if not ids or not self._own.has(self._table):
+            return {}
+        rows = connection.execute(self._of_actions, {"ids": sorted(ids)}).fetchall()
+        return {
+            ActionId(int(action)): str(key).removeprefix(THROUGH)
+            for key, action in rows
+            if str(key).startswith(THROUGH)
+        }
 
     def pass_on(self, key: str, to: str) -> None:
         """Let the action that a key has made count as made by ``to``, which has made nothing."""

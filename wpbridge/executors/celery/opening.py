@@ -1,0 +1,40 @@
+"""Open the broker of the settings. What that needs is loaded then, and not before."""
+
+from typing import TYPE_CHECKING
+
+from wpbridge.errors import ConfigError
+from wpbridge.site.settings import Settings
+
+if TYPE_CHECKING:
+    from wpbridge.executors.celery.broker import Broker
+
+
+def open_broker(
+    settings: Settings, *, connect_seconds: float = 5.0, confirm_seconds: float = 30.0
+) -> "Broker":
+    """Return the broker of the settings, not connected yet.
+
+    Args:
+        settings: those of the site.
+        connect_seconds: how long it may take to connect.
+        confirm_seconds: how long it may take to confirm a batch of messages.
+
+    Raises:
+        ConfigError: the settings name no broker, or what speaks with one is not installed.
+    """
+    if settings.celery_broker is None:
+        raise ConfigError(
+            "there is no message broker: set [celery] broker, or WPBRIDGE_CELERY_BROKER"
+        )
+    try:
+        from wpbridge.executors.celery.broker import Broker  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigError(
+            f"the hand-over to Celery needs {error.name}: pip install 'wpbridge[celery]'"
+        ) from None
+    return Broker(
+        settings.celery_broker,
+        settings.celery_transport_options,
+        connect_seconds=connect_seconds,
+        confirm_seconds=confirm_seconds,
+    )
