@@ -87,6 +87,11 @@ class Action:
     """Makes the idempotency key. Few handlers ask for it."""
 
     @property
+    def has_row(self) -> bool:
+        """Tell whether it stands in the table; one that a message alone holds has an id below 0."""
+        return self.id > 0
+
+    @property
     def idempotency_key(self) -> str:
         """Return the key that is the same for every attempt of the action.
 

@@ -5,20 +5,22 @@ does not wait until the ending is written: the runner writes it with the claim o
 or a moment later. A process that dies before that leaves a started action, as a local run would.
 """
 
+import itertools
 import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from wpbridge.action import ActionId, ClaimId
+from wpbridge.action import Action, ActionId, ClaimId, Status
 from wpbridge.app.parts import Parts, prepared
 from wpbridge.app.runners import Named, make_runner, tell_outages
-from wpbridge.clock import SystemClock
+from wpbridge.clock import SystemClock, from_timestamp
+from wpbridge.codec import schedule, traceparents
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.executors.base import Mailbox, Report
-from wpbridge.executors.celery.messages import Wake
+from wpbridge.executors.celery.messages import Wake, Whole
 from wpbridge.outcome import Completed, Unrun
 from wpbridge.queue.through import site_mark
 from wpbridge.runner.loop import Runner
@@ -26,7 +28,7 @@ from wpbridge.site.bounds import Bounds
 from wpbridge.site.config import Settings
 from wpbridge.store.database.session import Session
 from wpbridge.store.running.fences import Handed
-from wpbridge.store.running.handed import Inbox
+from wpbridge.store.running.handed import Fate, Inbox
 from wpbridge.telling import lines
 from wpbridge.telling.bus import Bus
 from wpbridge.telling.log import tell
@@ -35,6 +37,8 @@ LOOK_SECONDS: Final = 1.0
 """How often a task that waits looks whether the runner still has its action."""
 STOP_SECONDS: Final = 30.0
 """How long the runner may take to write what has ended, when its process is told to end."""
+COMPLETE, NOT_RUN = "complete", "not run"
+"""What a task returns whose handler has completed, and one whose action was put back."""
 NOT_OURS: Final = "dropped"
 """What a task returns whose action was not to be started: its fence did not count any more."""
 
@@ -45,6 +49,11 @@ class _Wait:
 
     over: threading.Event
     told: str = NOT_OURS
+
+    def end(self, told: str) -> None:
+        """Let the task return this."""
+        self.told = told
+        self.over.set()
 
 
 class _Mailbox(Mailbox):
@@ -58,15 +67,30 @@ class _Mailbox(Mailbox):
         """Add reports."""
         super().put(*reports)
         for report in reports:
-            if wait := self.waits.get(report.call.action.id):
-                wait.told = _word(report)
-                wait.over.set()
+            action, word = report.call.action, _word(report)
+            # What has no row and did not complete becomes one first.
+            if action.has_row or word == COMPLETE:
+                self.end(action.id, word)
+
+    def end(self, action_id: int, word: str) -> None:
+        """Let the task of an action return a word."""
+        if wait := self.waits.get(action_id):
+            wait.end(word)
+
+    def tell(self, action_id: int, fate: Fate) -> None:
+        """Let the task of an action without a row return, since its fate is sealed."""
+        self.end(action_id, "not complete" if fate == "written" else fate)
+
+    def give_back(self) -> None:
+        """Let the tasks of all actions without a row return: they were forgotten."""
+        for action_id in [one for one in list(self.waits) if one < 0]:
+            self.end(action_id, NOT_RUN)
 
 
 def _word(report: Report) -> str:
     if isinstance(report.outcome, Completed):
-        return "complete"
-    return "not run" if isinstance(report.outcome, Unrun) else "not complete"
+        return COMPLETE
+    return NOT_RUN if isinstance(report.outcome, Unrun) else "not complete"
 
 
 class HandedWorker:
@@ -94,6 +118,7 @@ class HandedWorker:
         self._mailbox = _Mailbox()
         self._runner: Runner | None = None
         self._site = ""
+        self._numbers = itertools.count(1)
         self._ready = threading.Event()
         self._is_stopping = False
         self._thread = threading.Thread(target=self._work, name="wpbridge-runner", daemon=True)
@@ -132,6 +157,32 @@ class HandedWorker:
             del self._mailbox.waits[handed.action_id]
         return wait.told
 
+    def run_whole(self, told: Whole) -> str:
+        """Run an action that its message alone holds; return what became of it.
+
+        ``complete``; ``not complete`` for any other end, of which a row tells now; ``row`` when it
+        became a pending row instead, since it is paused or cannot run here; and ``not run`` when
+        the message must be delivered again.
+        """
+        self._ready.wait()
+        runner = self._runner
+        if runner is None or not self._thread.is_alive():
+            return NOT_RUN
+        if told.site != self._site:
+            reason = f"the message is for the site {told.site}, not for {self._site}"
+            tell("celery.refused", reason=reason)
+            return NOT_RUN
+        action = _action_of(told, -next(self._numbers))
+        wait = self._mailbox.waits[action.id] = _Wait(threading.Event(), NOT_RUN)
+        try:
+            self._inbox.put_whole(action)
+            runner.wake()
+            while not wait.over.wait(LOOK_SECONDS) and self._thread.is_alive():
+                pass
+        finally:
+            del self._mailbox.waits[action.id]
+        return wait.told
+
     def _await(self, runner: Runner, handed: Handed, wait: _Wait) -> None:
         """Wait for the end of the handler. What the runner has put back or lost has none."""
         missed = 0
@@ -139,7 +190,7 @@ class HandedWorker:
             is_there = self._inbox.has(handed) or runner.has(handed.action_id)
             missed = 0 if is_there and self._thread.is_alive() else missed + 1
             if missed > 1:
-                wait.told = "not run"
+                wait.told = NOT_RUN
                 return
 
     def stop(self) -> None:
@@ -175,7 +226,12 @@ class HandedWorker:
             only=parts.only,
             daemon=True,
             kind="celery",
-            named=Named(inbox=self._inbox, mailbox=self._mailbox),
+            named=Named(
+                inbox=self._inbox,
+                mailbox=self._mailbox,
+                told=self._mailbox.tell,
+                dropped=self._mailbox.give_back,
+            ),
         )
         runner.when_wished(self._obey)
         parts.store.own.prepare()
@@ -189,6 +245,25 @@ class HandedWorker:
     def _obey(self, wish: str) -> None:
         if wish == "stop":
             self._end_process("it is wished that this worker stops")
+
+
+def _action_of(told: Whole, number: int) -> Action:
+    """Return the action that a message holds. Its id and its claim's id lie below 0."""
+    return Action(
+        id=ActionId(number),
+        hook=told.hook,
+        status=Status.PENDING,
+        scheduled_at=from_timestamp(told.enqueued_at),
+        priority=told.priority,
+        args=told.args.encode(),
+        schedule=schedule.encode(schedule.Async()),
+        group_id=0,
+        group=told.group,
+        attempts=0,
+        claim_id=ClaimId(number),
+        traceparent=traceparents.checked(told.traceparent),
+        make_key=lambda: told.key,
+    )
 
 
 def _be_patient(session: Session) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
+from wpbridge.action import ActionId
 from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
 from wpbridge.app.own_hooks import OWN
 from wpbridge.app.reporting import reporters
@@ -28,7 +29,7 @@ from wpbridge.site.rules import RetryRule
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.running.handed import HandedStore, Inbox
+from wpbridge.store.running.handed import Fate, HandedStore, Inbox
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.structure.rights import refuse_read_only
 from wpbridge.telling import lines
@@ -49,6 +50,31 @@ class Named:
 
     inbox: Inbox
     mailbox: Mailbox
+    told: Callable[[ActionId, Fate], None]
+    """Called with what became of an action that has no row."""
+    dropped: Callable[[], None]
+    """Called when the runner has forgotten everything, since others took it for dead."""
+
+    def store(self, store: OpenStore, settings: Settings) -> HandedStore:
+        """Return the runner's view of the store."""
+        keeps = settings.celery_completions == "write"
+        return HandedStore(store, self.inbox, keeps_completed=keeps, told=self.told)
+
+    def runner(
+        self, store: HandedStore, handlers: Mapping[str, Handler], clock: Clock
+    ) -> Callable[..., Runner]:
+        """Return what makes the runner."""
+
+        def runs(hook: str) -> bool:
+            handler = handlers.get(hook)
+            return handler is not None and not handler.at_most_once
+
+        return partial(
+            HandedRunner,
+            is_named=self.inbox.__bool__,
+            take_whole=lambda: store.take_whole(now=clock.now(), runs=runs),
+            dropped=self.dropped,
+        )
 
 
 def tell_outages(session: Session, bus: Bus, clock: Clock) -> None:
@@ -103,7 +129,11 @@ def make_runner(
     )
     tell_outages(store.session, bus, clock)
     bus.extend(reporters(settings, store, env))
-    mine = RunnerStore(store) if named is None else HandedStore(store, named.inbox)
+    mine = (
+        RunnerStore(store, has_broker=settings.celery_broker is not None)
+        if named is None
+        else named.store(store, settings)
+    )
     counter = Counter()
     if kind == "relay":
         from wpbridge.app.relay import make_relay_executor  # noqa: PLC0415 - loads kombu
@@ -133,7 +163,9 @@ def make_runner(
         caretakers.append(OldRows(store, clock, holder=_holder(me), keep_results=keep))
     if cares:
         caretakers.append(make_caretaker(settings, store, clock, bus, me))
-    make = Runner if named is None else partial(HandedRunner, is_named=named.inbox.__bool__)
+    make: Callable[..., Runner] = Runner
+    if named is not None and isinstance(mine, HandedStore):
+        make = named.runner(mine, handlers, clock)
     return make(
         mine,
         executor,

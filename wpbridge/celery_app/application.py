@@ -1,21 +1,26 @@
-"""Make the Celery application of a site: its broker, its queues and its one task."""
+"""Make the Celery application of a site: its broker, its queues and its two tasks."""
 
 import os
 import sys
+import time
 from typing import Any, Final
 
 import celery
+import celery.exceptions
 import click
 
+from wpbridge.app.handed_worker import NOT_RUN
 from wpbridge.celery_app.processes import Processes, Refusals
 from wpbridge.errors import ConfigError, InputError, WpbridgeError
 from wpbridge.executors.celery.broker import queue_named
-from wpbridge.executors.celery.messages import RUN_TASK, wake_of
+from wpbridge.executors.celery.messages import RUN_TASK, THROUGH_TASK, wake_of, whole_of
 from wpbridge.site.config import Settings, load, working_folder
 from wpbridge.site.rules import CELERY_QUEUE
 from wpbridge.telling.log import tell
 
 EX_CONFIG: Final = 78
+AGAIN_SECONDS: Final = 1.0
+"""What could not be run now is given back to the broker after so long."""
 
 
 def make_app() -> celery.Celery:
@@ -55,7 +60,6 @@ def _application(settings: Settings, broker: str) -> celery.Celery:
         task_default_queue=queues[0].name,
         task_create_missing_queues=False,
         worker_redirect_stdouts=False,
-        worker_hijack_root_logger=False,
         enable_utc=True,
         timezone="UTC",
     )
@@ -74,6 +78,29 @@ def _application(settings: Settings, broker: str) -> celery.Celery:
             tell("celery.refused", reason=str(error))
             return "refused"
         return processes.here().run(told)
+
+    @app.task(  # type: ignore[untyped-decorator]
+        name=THROUGH_TASK,
+        ignore_result=True,
+        typing=False,
+        shared=False,
+        # Only its message holds this action. It goes when the handler has ended, or a row tells.
+        acks_late=True,
+        acks_on_failure_or_timeout=False,
+        reject_on_worker_lost=True,
+    )
+    def through(*args: Any) -> str:
+        """Run the action that a message holds."""
+        try:
+            told = whole_of(args)
+        except InputError as error:
+            tell("celery.refused", reason=str(error))
+            return "refused"
+        word = processes.here().run_whole(told)
+        if word == NOT_RUN:
+            time.sleep(AGAIN_SECONDS)
+            raise celery.exceptions.Reject("it is delivered again", requeue=True)
+        return word
 
     app.user_options["worker"].add(
         click.Option(

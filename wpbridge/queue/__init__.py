@@ -19,6 +19,7 @@ DOOR: Final = (
     "many",
     "status",
     "unknown_names",
+    "through",
     "wake",
     "workers",
 )

@@ -18,8 +18,8 @@ from wpbridge.executors.celery.messages import Message, Whole, whole
 from wpbridge.executors.celery.opening import open_broker
 from wpbridge.queue import wake
 from wpbridge.queue.enqueue import Enqueue, new_action
+from wpbridge.site.config import Settings
 from wpbridge.site.rules import route_of
-from wpbridge.site.settings import Settings
 from wpbridge.store.opened import OpenStore
 from wpbridge.telling.log import tell
 

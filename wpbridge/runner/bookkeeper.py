@@ -309,6 +309,7 @@ class Bookkeeper:
             own = self._run.in_hand.calls.get(call)
             if (
                 own is None
+                or not call.action.has_row
                 or call.start_mark == "by_plugin"
                 # A clock that was set back shows it as starting later than now.
                 or timedelta(0) <= now - started_at < timedelta(seconds=FLUSH_SECONDS)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from wpbridge.errors import ConfigError
-from wpbridge.site.settings import Settings
+from wpbridge.site.config import Settings
 
 if TYPE_CHECKING:
     from wpbridge.executors.celery.broker import Broker

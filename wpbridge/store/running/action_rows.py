@@ -60,14 +60,23 @@ class ActionRows:
     """Reads rows of one site's actions, some of them under a lock."""
 
     def __init__(
-        self, tables: Tables, groups: Groups, zones: Zones, keys: SiteKeys, traces: Traces
+        self,
+        tables: Tables,
+        groups: Groups,
+        zones: Zones,
+        keys: SiteKeys,
+        traces: Traces,
+        *,
+        through: Callable[[Connection, Sequence[ActionId]], dict[ActionId, str]] | None = None,
     ) -> None:
+        """``through`` reads the keys of what was enqueued through a broker; None for no broker."""
         names, layout, dialect = tables.names, tables.layout, tables.dialect
         self._session = tables.session
         self._groups = groups
         self._zones = zones
         self._keys = keys
         self._traces = traces
+        self._through = through
         self._reader = reader(ActionRow, ACTIONS, lacking=layout.lacking, status=STATUS)
         columns = self._reader.columns
         # Without this hint SQLite would walk the index of a whole backlog for a few ids.
@@ -128,12 +137,26 @@ class ActionRows:
         slugs = {group: slug(group) for group in {number(row.group_id) for row in rows}}
         zones = self._zones_of(rows, on)
         traceparents = self._traces_of(rows, on)
-        key_of = self._keys.maker(lambda last: [_work(row) for row in rows if row.id <= last], on)
+        site_key_of = self._keys.maker(
+            lambda last: [_work(row) for row in rows if row.id <= last], on
+        )
+        through = self._through_of(rows, on)
+
+        def key_of(work: Work) -> Callable[[], str]:
+            key = through.get(work.id)
+            return site_key_of(work) if key is None else lambda: key
 
         def make() -> list[Action]:
             return [_action(row, claim, slugs, zones, traceparents, key_of) for row in rows]
 
         return make
+
+    def _through_of(self, rows: Sequence[ActionRow], on: Connection | None) -> dict[ActionId, str]:
+        """Return the keys of what was enqueued through a broker; nothing where there is none."""
+        if self._through is None:
+            return {}
+        ids, read = [row.id for row in rows], self._through
+        return read(on, ids) if on else self._session.run(lambda c: read(c, ids))
 
     def _zones_of(self, rows: Sequence[ActionRow], on: Connection | None) -> dict[ActionId, str]:
         """Return the time zones of cron chains. Nothing is read on a site that never had one."""

@@ -87,7 +87,13 @@ class Claiming:
     """Makes the claims of one runner."""
 
     def __init__(
-        self, store: OpenStore, limits: Limits, suspects: Suspects, ownership: Ownership
+        self,
+        store: OpenStore,
+        limits: Limits,
+        suspects: Suspects,
+        ownership: Ownership,
+        *,
+        has_broker: bool,
     ) -> None:
         self._session = store.session
         self._groups = store.groups
@@ -101,7 +107,14 @@ class Claiming:
         self._crowd = Crowd()
         self._finder = Finder(store.tables, has_known_schedule, store.groups.slug_on)
         keys = SiteKeys(store.tables)
-        self.rows = ActionRows(store.tables, store.groups, store.zones, keys, store.traces)
+        self.rows = ActionRows(
+            store.tables,
+            store.groups,
+            store.zones,
+            keys,
+            store.traces,
+            through=store.keys.through if has_broker else None,
+        )
 
     def claim_due(
         self,

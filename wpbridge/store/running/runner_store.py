@@ -39,7 +39,8 @@ from wpbridge.store.structure.tables import Connected, look
 class RunnerStore:
     """See :class:`wpbridge.store.base.Store`."""
 
-    def __init__(self, store: OpenStore) -> None:
+    def __init__(self, store: OpenStore, *, has_broker: bool = False) -> None:
+        """``has_broker``: there may be rows of what was enqueued through a broker."""
         self.parts = store
         self.session = store.session
         self.names = store.names
@@ -49,7 +50,9 @@ class RunnerStore:
         self._limits = Limits(store.tables, store.groups)
         self._ownership = Ownership(store.tables)
         self._suspects = suspects = Suspects(store.tables)
-        self._claiming = Claiming(store, self._limits, suspects, self._ownership)
+        self._claiming = Claiming(
+            store, self._limits, suspects, self._ownership, has_broker=has_broker
+        )
         self._rows = self._claiming.rows
         self._endings = Endings(store, self._limits, suspects, self._ownership)
         self._adoption = Adoption(store, self._rows, suspects, self._ownership)
