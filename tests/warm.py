@@ -24,7 +24,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -152,11 +152,7 @@ def serve(channel: socket.socket) -> None:
     from wpbridge import cli  # noqa: PLC0415
 
     begin = cli.main
-    for module in pkgutil.walk_packages(wpbridge.__path__, "wpbridge."):
-        # Extras, such as the driver in C, need not be installed.
-        with contextlib.suppress(ModuleNotFoundError):
-            if module.name != "wpbridge.__main__":
-                import_module(module.name)
+    _import_all(wpbridge.__path__, "wpbridge.")
     # What commands load only when they need it.
     for name in ("requests", "rich.console", "rich.progress", "rich.text", "yaml"):
         import_module(name)
@@ -179,6 +175,18 @@ def serve(channel: socket.socket) -> None:
             return
         for stream in streams:
             os.close(stream)
+
+
+def _import_all(folders: Iterable[str], prefix: str) -> None:
+    for module in pkgutil.iter_modules(folders, prefix):
+        # These two read settings or run a command as soon as they are imported.
+        if module.name in {"wpbridge.__main__", "wpbridge.celery_app"}:
+            continue
+        # Extras, such as the driver in C, need not be installed.
+        with contextlib.suppress(ModuleNotFoundError):
+            found = import_module(module.name)
+            if module.ispkg:
+                _import_all(found.__path__, f"{module.name}.")
 
 
 def become(wanted: Mapping[str, Any], streams: Sequence[int]) -> None:
