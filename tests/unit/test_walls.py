@@ -50,7 +50,9 @@ SEEDS = {
         "requests stays in wpbridge.client and wpbridge.executors.webhook_call",
     ),
     "client/retrying": ("wpbridge.site.config", "Rooms, from the doors down to the nouns"),
-    "doctor/fixes": ("click", "click stays in wpbridge.cli"),
+    "doctor/fixes": ("click", "click stays in wpbridge.cli, but for an option of Celery's worker"),
+    "executors/celery/messages": ("celery", "Celery stays in wpbridge.celery_app"),
+    "executors/celery/executor": ("kombu", "kombu stays in wpbridge.executors.celery.broker"),
     "telling/visible": ("rich", "rich stays in wpbridge.cli"),
     "telling/metrics": (
         "prometheus_client",
