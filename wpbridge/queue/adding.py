@@ -151,6 +151,14 @@ class QueueAdding(QueueConnection):
             parts.adding.check(request)
         return request.action
 
+    def check_through(self, new: Enqueue) -> None:
+        """Raise what ``enqueue(new, through="celery")`` would raise of the action itself."""
+        prepared = self._through().prepared(new, self._now())
+        if not f"{new.hook}{new.group}".isascii():
+            # Should it become a row, the tables must be able to hold it. Args are always ASCII.
+            with self._turn() as parts:
+                parts.adding.check(Request(action=prepared.action))
+
     def refusal(self, new: Enqueue) -> ActionId | None:
         """Return the action for which this unique or keyed one would be refused now, if any."""
         request = request_of(new, self._now())
@@ -177,6 +185,9 @@ class QueueAdding(QueueConnection):
             self._before_adding()
         through = self._through()
         now = self._now()
+        for one in new:
+            if not f"{one.hook}{one.group}".isascii():
+                self.check_through(one)
         prepared = [through.prepared(one, now) for one in new]
         with traces.producing([one.hook for one in new], _group_of(new)) as span:
             with self._turn() as parts:

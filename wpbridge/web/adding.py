@@ -27,6 +27,8 @@ _NEW_JOB: Final = bodies.checker(NEW_JOB)
 
 async def add(call: Call) -> Response:
     """Add one job; answer 202 when it is committed."""
+    if "through" in call.body:
+        return await _send(call)
     asked = await requested(call, call.body, idempotency_key(call))
     [done] = await _added(call, [asked])
     if done.job is None:
@@ -46,6 +48,26 @@ async def add(call: Call) -> Response:
             return job_answer(call, job, headers, with_result=True)
     told = await _with_token(call, job_document(job, call.parts.base_path))
     return _accepted(call, done.job.uuid, told, headers)
+
+
+async def _send(call: Call) -> Response:
+    """Enqueue a job through the broker; answer 202 when that has confirmed it."""
+    if idempotency_key(call):
+        raise Problem(
+            "invalid", "through: nothing is compared there: leave this out", field=KEY_HEADER
+        )
+    if "callback" in call.body:
+        raise Problem("invalid", "callback: not through Celery", field="callback")
+    asked = await requested(call, call.body, "")
+    sent = await call.parts.sender.send(asked.new)
+    told = {
+        "through": "celery",
+        "key": sent.key,
+        "hook": asked.new.hook,
+        "group": asked.new.group,
+        "action_id": sent.action_id,
+    }
+    return json_answer(told, 202)
 
 
 async def _added(call: Call, asked: Sequence[JobRequest]) -> list[Submitted]:

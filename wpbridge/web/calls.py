@@ -18,6 +18,7 @@ from wpbridge.web.metrics import Metrics
 from wpbridge.web.own_runner import OwnRunner
 from wpbridge.web.problems import Problem
 from wpbridge.web.readers import Readers
+from wpbridge.web.sender import Sender
 from wpbridge.web.watching import Watching
 from wpbridge.web.writer import Writer
 
@@ -30,6 +31,8 @@ class Parts:
     """The parts of a running gateway."""
 
     writer: Writer
+    sender: Sender
+    """Sends what is enqueued through the broker."""
     readers: Readers
     watching: Watching
     callers: Callers
@@ -61,6 +64,7 @@ class Parts:
             self.pages.close()
         self.metrics.close()
         self.writer.close()
+        self.sender.close()
         self.watching.close()
         self.readers.close()
         self.callers.close()

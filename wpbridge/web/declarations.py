@@ -49,6 +49,11 @@ NEW_JOB: Final[Schema] = {
             "items": UUID,
             "description": "Jobs that must be complete before it runs.",
         },
+        "through": {
+            "enum": ["celery"],
+            "description": "Put it into a message of the broker, and not into the table: it cannot"
+            " be followed, and it has no date, no callback and no Idempotency-Key.",
+        },
         "callback": {
             "type": "object",
             "additionalProperties": False,
@@ -102,6 +107,21 @@ JOB: Final[Schema] = {
                 "result": {"type": "string"},
                 "events": {"type": "string"},
             },
+        },
+    },
+}
+SENT: Final[Schema] = {
+    "type": "object",
+    "description": "An action that the broker has, or that has become a row while it was away.",
+    "required": ["through", "key", "hook", "group", "action_id"],
+    "properties": {
+        "through": {"enum": ["celery"]},
+        "key": {**UUID, "description": "Its idempotency key, the same in every attempt."},
+        "hook": {"type": "string"},
+        "group": {"type": "string"},
+        "action_id": {
+            "type": ["integer", "null"],
+            "description": "Of its row, where the broker was away; null otherwise.",
         },
     },
 }

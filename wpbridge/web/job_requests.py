@@ -33,6 +33,8 @@ async def requested(call: Call, told: dict[str, Any], key: str, *, whole: str = 
     hook, group = told["hook"], told.get("group", "")
     if is_own_hook(hook) or not call.caller.may_enqueue(hook, group):
         raise Problem("not-allowed", "this key does not add actions of this hook and group")
+    if whole and "through" in told:
+        raise Problem("invalid", "through: only for a job by itself", field="through")
     key = _ticket_key(call, told, key)
     after = await _behind(call, told.get("after", ()))
     name, uuid = call.caller.key_name, new_uuid()

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from wpbridge import __version__
-from wpbridge.web.declarations import ACTION, JOB, NEW_JOB, PROBLEM, Schema
+from wpbridge.web.declarations import ACTION, JOB, NEW_JOB, PROBLEM, SENT, Schema
 from wpbridge.web.problems import KINDS, MEDIA_TYPE
 from wpbridge.web.route import Route
 
-_NAMED = {"NewJob": NEW_JOB, "Job": JOB, "Action": ACTION, "Problem": PROBLEM}
+_NAMED = {"NewJob": NEW_JOB, "Job": JOB, "Sent": SENT, "Action": ACTION, "Problem": PROBLEM}
 
 
 def document(routes: Sequence[Route], base_path: str) -> dict[str, Any]:

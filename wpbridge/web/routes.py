@@ -8,7 +8,17 @@ from typing import Final
 from wpbridge.queue.commands import COMMANDS
 from wpbridge.web import actions, adding, bulk, events, health, jobs
 from wpbridge.web.bodies import MOST_BATCH_BYTES
-from wpbridge.web.declarations import ACTION, ACTIONS, DATE, FILTERS, JOB, JOBS, NEW_JOB, Schema
+from wpbridge.web.declarations import (
+    ACTION,
+    ACTIONS,
+    DATE,
+    FILTERS,
+    JOB,
+    JOBS,
+    NEW_JOB,
+    SENT,
+    Schema,
+)
 from wpbridge.web.route import NDJSON, Body, Route
 
 _UUID_OF_JOB = "/v1/jobs/{job}"
@@ -26,7 +36,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         rights=("enqueue",),
         takes_tokens=True,
         body=Body(NEW_JOB),
-        statuses={202: JOB, 200: JOB},
+        statuses={202: {"anyOf": [JOB, SENT]}, 200: JOB},
         problems=("not-unique", "key-reused", "unavailable"),
     ),
     Route(

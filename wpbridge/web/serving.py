@@ -39,6 +39,7 @@ from wpbridge.web.pages.mounted import page_routes
 from wpbridge.web.pages.opening import open_pages
 from wpbridge.web.protocol import StrictProtocol
 from wpbridge.web.readers import Readers
+from wpbridge.web.sender import Sender
 from wpbridge.web.watching import Watching
 from wpbridge.web.writer import Writer
 
@@ -88,6 +89,7 @@ def application(
             queue.store.own.ensure()
         return Parts(
             writer=Writer(open_queue),
+            sender=Sender(open_queue),
             readers=Readers(open_queue),
             watching=Watching(open_queue),
             own=OwnRunner(settings, counted) if runs_own else None,
