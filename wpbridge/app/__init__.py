@@ -45,6 +45,7 @@ __all__ = (
 
 DOOR: Final = (
     "cron_bridge",
+    "draining",
     "handed_worker",
     "named_run",
     "parts",

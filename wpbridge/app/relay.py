@@ -1,5 +1,6 @@
 """Make what hands actions over to Celery: the relay's executor, and the filter of its claims."""
 
+import os
 import selectors
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -59,9 +60,13 @@ def make_relay_executor(
 
 
 @contextmanager
-def listening(store: OpenStore, heard: Callable[[], None]) -> Iterator[None]:
-    """Call this whenever something was enqueued on this host, from a thread of its own."""
-    ear = wake.Listener.open(wake.wake_name(store), wake.folders())
+def listening(store: OpenStore, heard: Callable[[], None], *, mark: str = "") -> Iterator[None]:
+    """Call this whenever something was enqueued on this host, from a thread of its own.
+
+    ``mark`` tells several listeners of one process apart.
+    """
+    name = f"{os.getpid()}{mark}" if mark else None
+    ear = wake.Listener.open(wake.wake_name(store), wake.folders(), name)
     if ear is None:
         yield
         return

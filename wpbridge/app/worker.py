@@ -5,11 +5,12 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from wpbridge.app.parts import Parts, prepared
+from wpbridge.app.relay_beside import relaying
 from wpbridge.app.runners import make_runner, tell_outages
 from wpbridge.clock import Clock
 from wpbridge.daemon.signals import deafen
@@ -40,8 +41,11 @@ def serve(settings: Settings, told: str) -> int:
     parts = prepared(
         settings, is_daemon=True, prepare=lambda session: _be_patient(session, worker_link, clock)
     )
+    is_first = told.startswith("1:")
+    beside = relaying(settings, parts.site, parts.handlers) if is_first else nullcontext()
     try:
-        _run(settings, parts, worker_link, clock, lifetime)
+        with beside:
+            _run(settings, parts, worker_link, clock, lifetime)
     finally:
         parts.close()
     if worker_link.why == "TERM":

@@ -1,7 +1,8 @@
 """``relay``: hand actions over to Celery's workers."""
 
 from contextlib import closing
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,11 +17,17 @@ from wpbridge.cli.options import (
     settings_of,
     site_options,
 )
+from wpbridge.cli.output import told
 from wpbridge.cli.stopping import EXITS, draining
 from wpbridge.cli.terminal import print_json, print_line
+from wpbridge.daemon.log_setup import start_log
 from wpbridge.errors import ConfigError
 from wpbridge.executors.celery.opening import open_broker
+from wpbridge.queue.facade import opened
 from wpbridge.site.config import Settings
+
+if TYPE_CHECKING:
+    from wpbridge.executors.celery.broker import Broker
 
 
 @click.command(
@@ -31,6 +38,7 @@ Examples:
   wpbridge relay --path /var/www/html --handlers shop.hooks
   wpbridge relay --path /var/www/html --handlers shop.hooks --window 5000
   wpbridge relay --path . --handlers hooks --dry-run
+  wpbridge relay --path . --drain
 """,
 )
 @site_options
@@ -43,23 +51,32 @@ Examples:
 )
 @click.option("--poll-interval", metavar="TIME", help="An idle relay looks this often (1s).")
 @narrowing_options
+@click.option(
+    "--drain", "drains", is_flag=True, help="Stop all relays, and bring back what was handed over."
+)
 @click.option("--dry-run", is_flag=True, help="Check everything, and show what would be done.")
-@format_option("Of --dry-run (text).")
+@format_option("Of --dry-run and --drain (text).")
 @click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
 @click.option("--quiet", is_flag=True, default=None, help="Log warnings and errors only.")
 @click.option("-v", "--verbose", count=True, help="Log each claim; twice for more.")
 @click.pass_context
 @one_line_errors
-def relay(ctx: click.Context, *, dry_run: bool, verbose: int, **flags: Any) -> None:
+def relay(ctx: click.Context, *, drains: bool, dry_run: bool, verbose: int, **flags: Any) -> None:
     """Claim the due actions whose route says celery, and name them to Celery's workers.
 
     The workers run them: celery -A wpbridge.celery_app worker, with the same settings. TERM or INT:
     hand over no more, and free what no worker has started.
+
+    --drain stops all relays of the site, drops the messages that named their actions, and makes
+    rows of the actions that only messages hold. What workers run just now ends as ever.
     """
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
     if not any(route.to == "celery" for route in settings.routes):
         raise ConfigError('no route of the settings has to = "celery": there is nothing to relay')
     broker = open_broker(settings)
+    if drains:
+        _drain(settings, broker, dry_run=dry_run)
+        return
     with closing(prepared(settings, is_daemon=True)) as parts:
         only = relay_filter(parts.only, parts.routes)
         if dry_run:
@@ -80,15 +97,45 @@ def relay(ctx: click.Context, *, dry_run: bool, verbose: int, **flags: Any) -> N
     raise SystemExit(int(EXITS[caught[0]]) if caught else 0)
 
 
+def _drain(settings: Settings, broker: "Broker", *, dry_run: bool) -> None:
+    from wpbridge.app import draining  # noqa: PLC0415 - loads kombu
+
+    start_log(settings)
+    with opened(settings) as queue:
+        if dry_run:
+            found = {
+                "relays": len(draining.relays(queue.store)),
+                "messages": sum(broker.depth(name) for name in draining.queues_of(settings)),
+                "running": draining.running(queue.store),
+            }
+            broker.close()
+            words = (
+                f"would stop {found['relays']} relay(s) and take {found['messages']} message(s)"
+                f" from the broker; workers of Celery run {found['running']} action(s)"
+            )
+        else:
+            done = draining.drain(settings, queue.store, broker, tell=told)
+            found = asdict(done)
+            words = (
+                f"stopped {done.relays} relay(s), dropped {done.dropped} message(s), made rows of"
+                f" {done.rows} action(s), left {done.others} other message(s); workers of Celery"
+                f" still run {done.running} action(s)"
+            )
+    if settings.format == "json":
+        print_json(found)
+    else:
+        print_line(words)
+
+
 def _plan(settings: Settings, site: str, broker: str) -> None:
     routes = [
         {"hook": one.hook, "group": one.group, "queue": one.queue, "priority": one.priority}
         for one in settings.routes
         if one.to == "celery"
     ]
-    told = {"site": site, "broker": broker, "window": settings.celery_window, "routes": routes}
+    plan = {"site": site, "broker": broker, "window": settings.celery_window, "routes": routes}
     if settings.format == "json":
-        print_json(told)
+        print_json(plan)
         return
     print_line(f"would hand over actions of {site} to {broker}")
     for one in routes:

@@ -13,6 +13,7 @@ DOOR: Final = (
     "in_hand",
     "liveness",
     "loop",
+    "reaper",
     "retry_rules",
     "upkeep_turns",
 )

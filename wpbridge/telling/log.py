@@ -60,6 +60,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "celery.away": Kind(_CELERY, _WARNING, ("broker", "reason")),
     "celery.back": Kind(_CELERY, _WARNING, ("broker",)),
     "celery.refused": Kind(_CELERY, _WARNING, ("reason",)),
+    "celery.relay_ended": Kind(_CELERY, _ERROR, ("reason",)),
     "celery.resent": Kind(_CELERY, _INFO, ("queue", "messages")),
     "celery.stopping": Kind(_CELERY, _ERROR, ("reason",)),
     "daemon.changed": Kind(_DAEMON, _INFO, ("files",)),

@@ -6,9 +6,10 @@ message. A connection belongs to one thread.
 """
 
 import contextlib
+import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import kombu
 import kombu.exceptions
@@ -90,6 +91,21 @@ class Broker:
                     if getattr(error, "code", None) in {_NOT_FOUND, str(_NOT_FOUND)}:
                         return 0
                     raise
+
+    def take(self, queue: str, most: int) -> "list[Taken]":
+        """Take up to so many messages out of a queue.
+
+        What is not acknowledged goes back when the connection is closed. Raises BrokerUnavailable.
+        """
+        with self._telling():
+            self._open()
+            if queue not in self._declared:
+                self._declare(queue)
+            found: list[Taken] = []
+            own = queue_named(queue, self._url)(self._producer.channel)
+            while len(found) < most and (message := own.get(no_ack=False)) is not None:
+                found.append(Taken(*_told(message), message.ack))
+            return found
 
     def forgets(self) -> str:
         """Say why the broker may forget its messages when it stops; empty when it does not.
@@ -182,6 +198,25 @@ class Broker:
             self.close()
             told = plain(error, most=200) or class_name(error)
             raise BrokerUnavailable(f"the broker does not answer: {told}") from error
+
+
+class Taken(NamedTuple):
+    """A message that was taken out of a queue, and is not acknowledged yet."""
+
+    task: str
+    """The name of its task; empty for what is no task in JSON."""
+    args: Any
+    ack: Callable[[], None]
+
+
+def _told(message: Any) -> tuple[str, Any]:
+    if message.content_type != "application/json":
+        return "", None
+    try:
+        body = json.loads(message.body)
+        return str((message.headers or {}).get("task") or ""), body[0]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return "", None
 
 
 class _Confirms:
