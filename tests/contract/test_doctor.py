@@ -1,5 +1,6 @@
 """The doctor on both databases: every check finds its trouble, and nothing in a healthy queue."""
 
+import json
 import os
 import socket
 import sys
@@ -1465,18 +1466,23 @@ def test_what_is_in_progress_in_nobodys_hand(examined: Examine, store: RunnerSto
 
 
 @pytest.mark.parametrize(
-    ("due_in", "lives", "words"),
+    ("due_in", "kind", "words"),
     [
-        (-60, False, None),
-        (-300, True, None),
-        (-300, False, "no wpbridge runner lives"),
-        (-900, True, "the runners that live are busy, or leave them out"),
+        (-60, "", None),
+        (-300, "serve", None),
+        (-300, "", "no wpbridge runner lives"),
+        (-900, "work", "the runners that live are busy, or leave them out"),
+        # Neither a relay nor a worker of Celery runs wpbridge's own hooks.
+        (-300, "relay", "no wpbridge runner lives"),
+        (-300, "celery", "no wpbridge runner lives"),
     ],
 )
 def test_callbacks_that_nobody_runs(
-    store: RunnerStore, examined: Examine, due_in: int, lives: bool, words: str | None
+    store: RunnerStore, examined: Examine, due_in: int, kind: str, words: str | None
 ) -> None:
-    if not lives:
+    if kind:
+        store.tell_about(json.dumps({"kind": kind}))
+    else:
         store.unregister()
     insert(store, "h", due_in=-9000)
     insert(store, "WPBRIDGE_CALLBACK", due_in=-9000)

@@ -1,5 +1,6 @@
 """Why an action does not run: every reason, on both databases, and in which order they come."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -171,6 +172,88 @@ def test_running_in_php(store: RunnerStore, queue: Queue, age: int, code: str) -
     found = why(queue, one)
     assert codes(found) == [code]
     assert "PHP" in text_of(found, code)
+
+
+# Handed to Celery
+
+TO_CELERY = {"routes": (Route(to="celery", hook="h", queue="slow"),)}
+HANDED = {**TO_CELERY, "celery_broker": "amqp://shop:s3cret@mq"}
+
+
+def become(store: RunnerStore, kind: str) -> None:
+    """Say of a runner that it is of this kind."""
+    store.tell_about(json.dumps({"kind": kind}))
+
+
+def another(dsn: str, open_queue: Callable[[str], RunnerStore], kind: str) -> RunnerStore:
+    """A second runner, which is alive."""
+    one = open_queue(dsn)
+    one.register(host="elsewhere", boot="b", pid=2, pid_started="1")
+    become(one, kind)
+    return one
+
+
+def test_what_was_handed_to_celery_waits_for_a_worker(
+    dsn: str, store: RunnerStore, queue: Queue, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    [one] = insert(store, make_new())
+    become(store, "relay")
+    claim(store, one)
+    found = why(queue, one, settings=HANDED)
+    assert codes(found) == ["no-celery-worker"]
+    assert "to Celery's queue slow by the relay on here, pid 1 (last" in found.reasons[0].text
+    assert fix_of(found, "no-celery-worker") == "celery -A wpbridge.celery_app worker"
+    another(dsn, open_queue, "celery")
+    found = why(queue, one, settings=HANDED)
+    assert (codes(found), fix_of(found, "handed")) == (["handed"], "")
+    assert found.verdict.endswith("it was handed to Celery, and a worker will start it")
+    # The route may be another one by now: whose claim it is counts.
+    assert "was handed to Celery by the relay" in why(queue, one).reasons[0].text
+
+
+def test_what_goes_to_celery_needs_a_relay(
+    dsn: str, store: RunnerStore, queue: Queue, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    [one] = insert(store, make_new())
+    another(dsn, open_queue, "celery")
+    found = why(queue, one, settings=HANDED)
+    assert codes(found) == ["no-relay"]
+    assert text_of(found, "no-relay") == (
+        "route 1 hands it to Celery's queue slow, and no relay lives: start one"
+    )
+    assert fix_of(found, "no-relay") == "wpbridge relay"
+    become(store, "relay")
+    found = why(queue, one, settings=HANDED)
+    assert codes(found) == ["due"]
+    assert "the relay on here, pid 1" in text_of(found, "due")
+
+
+def test_a_route_to_celery_that_lacks_something_says_what(store: RunnerStore, queue: Queue) -> None:
+    [one] = insert(store, make_new())
+    found = why(queue, one, settings=TO_CELERY)
+    assert codes(found)[0] == "no-handler"
+    assert "(route 1 says celery, but [celery] broker is not set)" in found.reasons[0].text
+    found = why(queue, one, settings=HANDED, handlers={})
+    assert "(route 1 says celery, but there is no handler)" in found.reasons[0].text
+
+
+def test_a_worker_of_celery_is_named_as_one(store: RunnerStore, queue: Queue) -> None:
+    [one] = insert(store, make_new())
+    become(store, "celery")
+    claim(store, one)
+    change(store, f"UPDATE {ACTIONS} SET status = 'in-progress'")
+    assert "by a worker of Celery on here, pid 1" in text_of(why(queue, one), "running")
+
+
+@pytest.mark.parametrize("kind", ["relay", "celery"])
+def test_who_only_hands_over_runs_nothing_that_stays(
+    store: RunnerStore, queue: Queue, kind: str
+) -> None:
+    [one] = insert(store, make_new())
+    become(store, kind)
+    assert codes(why(queue, one)) == ["no-runner"]
+    become(store, "work")
+    assert codes(why(queue, one)) == ["due"]
 
 
 # Claimed

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -12,12 +13,17 @@ from rows import change
 from wpbridge.clock import to_text
 from wpbridge.dashboard import workers as under_test
 from wpbridge.dashboard.workers import PhpRunner, workers_of
+from wpbridge.monitor.glance import advice_at_a_glance
 from wpbridge.outcome import LogLine
+from wpbridge.queue.facade import Queue
+from wpbridge.queue.status import status_of
 from wpbridge.runner.identity import Identity, identity
+from wpbridge.site.config import Settings
 from wpbridge.store.base import ClaimFilter, StartPlan
 from wpbridge.store.reading import live_claims
 from wpbridge.store.reading.live_claims import LiveClaims
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.upkeep.claim_holders import owned_claims
 
 ACTIONS = "wp_actionscheduler_actions"
 CLAIMS = "wp_actionscheduler_claims"
@@ -65,6 +71,41 @@ def test_a_runner_is_shown_with_what_it_runs_and_for_how_long(store: RunnerStore
     assert (running.id, running.hook, one.seconds(running, NOW)) == (claim.actions[0].id, "pay", 90)
     assert (held.claim.id, held.holder, held.runner) == (claim.id, "wpbridge", one.id)
     assert (held.claim.pending, held.claim.running, held.life) == (2, 1, "alive")
+
+
+def test_a_relay_is_shown_with_what_it_has_handed_over(
+    dsn: str, store: RunnerStore, open_queue: OpenQueue
+) -> None:
+    store.tell_about(json.dumps({"kind": "relay"}))
+    worker = open_queue(dsn)
+    worker.register(host="there", boot="b", pid=2, pid_started="2")
+    worker.tell_about(json.dumps({"kind": "celery"}))
+    insert(store, *[make_new() for _ in range(3)])
+    claim = store.claim_due(now=NOW, limit=2, only=ClaimFilter())
+    assert claim is not None
+    seen = workers_of(store.parts, NOW, me=ME)
+    assert [(one.about.kind, one.handed) for one in seen.runners] == [
+        ("relay", 2),
+        ("celery", None),
+    ]
+    assert (seen.handed, [one.kind for one in seen.claims]) == (2, ["relay"])
+    with closing(Queue(store.parts, close_store=False)) as queue:
+        [held] = owned_claims(queue, NOW)
+        assert (held.kind, held.claim.pending) == ("relay", 2)
+        found = status_of(queue.store, Settings(), NOW)
+    assert found.handed == 2
+    assert [one.about.kind for one in found.runners] == ["relay", "celery"]
+    # Of both, no place is one for what is due here.
+    assert advice_at_a_glance(store.parts, found, Settings(), NOW).workers_now == 0
+
+
+def test_without_a_relay_nothing_is_handed_over(store: RunnerStore) -> None:
+    store.tell_about(json.dumps({"kind": "work"}))
+    insert(store, make_new())
+    assert store.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    seen = workers_of(store.parts, NOW, me=ME)
+    assert (seen.handed, seen.runners[0].handed) == (None, None)
+    assert status_of(store.parts, Settings(), NOW).handed == 0
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from wpbridge.runner.liveness import is_dead
 from wpbridge.site.config import Settings
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Pause
-from wpbridge.store.running.ownership import runners
+from wpbridge.store.running.seen_runners import seen_runners
 
 OWN: Final = frozenset({BULK_HOOK, CALLBACK_HOOK})
 """wpbridge's own hooks."""
@@ -50,8 +50,11 @@ def unrun(store: OpenStore, now: datetime, me: Identity) -> str | None:
     """Say that nobody runs wpbridge's own hooks; None where somebody does, or nothing is due.
 
     A few short statements, for `wpbridge doctor` and for ``/readyz``. What is paused counts as run.
+    A relay and the workers of Celery run none of these hooks.
     """
-    lives = any(not is_dead(runner, me) for runner in runners(store.tables))
+    lives = any(
+        one.runs_what_is_due and not is_dead(one.runner, me) for one in seen_runners(store.tables)
+    )
     dues = [store.due.oldest_of(now, hook) for hook in OWN]
     since = [one.at for one in dues if one is not None]
     count = store.due.held(now, OWN)

@@ -21,6 +21,7 @@ from wpbridge.queue.failure_groups import grouped
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.reading.counting import CAP
 from wpbridge.store.records import Tally
+from wpbridge.store.running.seen_runners import CELERY, RELAY
 from wpbridge.telling.words import plural
 from wpbridge.upkeep.claim_holders import OwnedClaim, owned_claims
 
@@ -265,13 +266,17 @@ def _claim(one: OwnedClaim) -> dict[str, Any]:
     return {
         "id": claim.id,
         "state": one.state,
-        "holder": "PHP" if runner is None else f"wpbridge on {_host(runner)}, pid {runner.pid}",
+        "holder": "PHP" if runner is None else f"{_who(one)} on {_host(runner)}, pid {runner.pid}",
         "pending": claim.pending,
         "running": claim.running,
         "last_sign": claim.last_attempt_at,
         "created": claim.created_at,
         "has_row": claim.has_row,
     }
+
+
+def _who(one: OwnedClaim) -> str:
+    return {RELAY: "relay", CELERY: "celery worker"}.get(one.kind, "wpbridge")
 
 
 def _host(runner: RunnerRecord) -> str:

@@ -20,8 +20,11 @@ from wpbridge.site.moments import iso
 from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site
 from wpbridge.store.reading.counting import CAP
+from wpbridge.store.running.seen_runners import CELERY, RELAY
 
 _SHOWN_HOOKS = 3
+_WHO = {RELAY: "relay", CELERY: "celery worker"}
+"""What runners are called that do not run what is due by themselves."""
 
 
 @click.command(
@@ -66,14 +69,16 @@ def _facts(found: Status) -> dict[str, Any]:
         "capped": capped,
         "oldest_due": iso(found.oldest_due),
         "held": found.held,
+        "handed": found.handed,
         "runners": [
             {
-                "host": r.host,
-                "pid": r.pid,
-                "beat_age_seconds": r.beat_age_seconds,
-                "claims": list(r.claims),
+                "host": one.runner.host,
+                "pid": one.runner.pid,
+                "kind": one.about.kind or None,
+                "beat_age_seconds": one.runner.beat_age_seconds,
+                "claims": list(one.runner.claims),
             }
-            for r in found.runners
+            for one in found.runners
         ],
         "pauses": [
             {"kind": p.kind, "name": p.name, "until": iso(p.until), "reason": p.reason}
@@ -92,13 +97,15 @@ def _print(found: Status) -> None:
         names = ", ".join(found.held_hooks[:_SHOWN_HOOKS])
         more = ", …" if len(found.held_hooks) > _SHOWN_HOOKS else ""
         print_line(f"{'held':12} {found.held:>10,} no callback in WordPress for {names}{more}")
-    for one in found.pauses:
-        end = "until resumed" if one.until is None else f"until {iso(one.until, found.zone)}"
-        print_line(f"paused {one.kind} {one.name} {end}")
-    for runner in found.runners:
-        print_line(
-            f"runner {runner.host} pid {runner.pid}, beat {runner.beat_age_seconds:.0f} s ago"
-        )
+    for pause in found.pauses:
+        end = "until resumed" if pause.until is None else f"until {iso(pause.until, found.zone)}"
+        print_line(f"paused {pause.kind} {pause.name} {end}")
+    if found.handed or any(one.about.kind == RELAY for one in found.runners):
+        print_line(f"{'handed':12} {found.handed:>10,} to Celery, not started")
+    for one in found.runners:
+        who = _WHO.get(one.about.kind, "runner")
+        beat = f"beat {one.runner.beat_age_seconds:.0f} s ago"
+        print_line(f"{who} {one.runner.host} pid {one.runner.pid}, {beat}")
 
 
 def _print_advice(advice: Advice) -> None:

@@ -34,6 +34,7 @@ FIELDS: Final = (
     "obeyed",
     "places",
     "running",
+    "handed",
     "claims",
     "done",
     "memory",
@@ -44,7 +45,7 @@ FIELDS: Final = (
     "executors",
     "restarts",
 )
-SHOWN: Final = FIELDS[:14]
+SHOWN: Final = FIELDS[:15]
 _WISHES: Final[Mapping[str, Wish]] = {"quiet": "quiet", "wake": "", "stop": "stop"}
 _EXAMPLES: Final = """
 Examples:
@@ -109,6 +110,7 @@ def _row(one: ShownRunner) -> dict[str, Any]:
         "obeyed": one.has_obeyed if one.wish else None,
         "places": one.places,
         "running": len(one.running),
+        "handed": one.handed,
         "claims": len(one.claims),
         "done": sum(one.about.done.values()),
         "memory": one.about.memory_bytes,

@@ -10,10 +10,11 @@ from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.liveness import WATCH_SECONDS, is_dead
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.opened import OpenStore
+from wpbridge.store.reading.handed_actions import HandedActions, handed_in
 from wpbridge.store.reading.live_claims import LiveClaims, RunningAction
 from wpbridge.store.reading.survey import SIGHT, Rows
 from wpbridge.store.records import ClaimRecord
-from wpbridge.store.running.seen_runners import About, SeenRunner, seen_runners
+from wpbridge.store.running.seen_runners import RELAY, About, SeenRunner, seen_runners
 
 CLAIMS: Final = 100
 """So many claims are shown, the oldest first."""
@@ -50,6 +51,8 @@ class ShownRunner:
     claims: tuple[ClaimId, ...]
     running: tuple[RunningAction, ...]
     """What it runs, as far as its start stands in the tables: that takes up to a second."""
+    handed: int | None
+    """How many actions a relay has handed to Celery that no worker has started; None for others."""
 
     @property
     def can_stop(self) -> bool:
@@ -74,6 +77,8 @@ class ShownClaim:
     """``nobody`` for one of PHP's that has given no sign for as long as PHP's cleaner waits."""
     runner: RunnerId | None
     """The runner of wpbridge whose it is."""
+    kind: str
+    """Of that runner; empty where there is none, or its release does not tell."""
     life: Life
     """Of its holder; one of PHP's without a sign is dead."""
 
@@ -101,6 +106,12 @@ class Workers:
     """Those that the newest log rows of the last hour name, the latest first."""
 
     @property
+    def handed(self) -> int | None:
+        """Count what the shown relays have handed over; None where there is no relay."""
+        told = [one.handed for one in self.runners if one.handed is not None]
+        return sum(told) if told else None
+
+    @property
     def alive(self) -> int:
         """Count the shown runners that are alive."""
         return sum(one.life == "alive" for one in self.runners)
@@ -118,12 +129,14 @@ def workers_of(store: OpenStore, now: datetime, *, me: Identity | None = None) -
     claims = LiveClaims(store.tables)
     shown = seen[:MOST_RUNNERS]
     running = claims.running([claim for one in shown for claim in one.runner.claims], RUNNING)
+    relays = [one.runner.claims for one in shown if one.about.kind == RELAY]
+    handed = handed_in(store.tables, [claim for claims in relays for claim in claims])
     oldest = claims.oldest(CLAIMS)
-    ours = {claim: one.runner.id for one in seen for claim in one.runner.claims}
+    ours = {claim: one for one in seen for claim in one.runner.claims}
     contexts = Rows(store.tables).contexts(now - SIGHT)
     php = [PhpRunner(name=name, last_at=at) for name, at in contexts.items() if name != "wpbridge"]
     return Workers(
-        runners=tuple(_shown(one, lives[one.runner.id], running, me) for one in shown),
+        runners=tuple(_shown(one, lives[one.runner.id], running, handed, me) for one in shown),
         more_runners=len(seen) - len(shown),
         claims=tuple(_claim(one, ours, lives, now) for one in oldest.claims),
         has_more_claims=not oldest.is_whole,
@@ -138,9 +151,14 @@ def _life(runner: RunnerRecord, me: Identity) -> Life:
 
 
 def _shown(
-    seen: SeenRunner, life: Life, running: Sequence[RunningAction], me: Identity
+    seen: SeenRunner,
+    life: Life,
+    running: Sequence[RunningAction],
+    handed: HandedActions,
+    me: Identity,
 ) -> ShownRunner:
     runner = seen.runner
+    is_relay = seen.about.kind == RELAY
     return ShownRunner(
         id=runner.id,
         host=runner.host,
@@ -156,16 +174,18 @@ def _shown(
         has_obeyed=seen.has_obeyed,
         claims=runner.claims,
         running=tuple(action for action in running if action.claim_id in runner.claims),
+        handed=sum(handed.by_claim.get(c, 0) for c in runner.claims) if is_relay else None,
     )
 
 
 def _claim(
     claim: ClaimRecord,
-    ours: Mapping[ClaimId, RunnerId],
+    ours: Mapping[ClaimId, SeenRunner],
     lives: Mapping[RunnerId, Life],
     now: datetime,
 ) -> ShownClaim:
-    runner = ours.get(claim.id)
+    owner = ours.get(claim.id)
+    runner = None if owner is None else owner.runner.id
     made = claim.created_at
     signs = [sign for sign in (made, claim.last_attempt_at) if sign is not None]
     has_sign = any(now - sign < timedelta(seconds=PLUGIN_TIMEOUT_SECONDS) for sign in signs)
@@ -176,5 +196,6 @@ def _claim(
         age_seconds=None if made is None else max(0.0, (now - made).total_seconds()),
         holder=holder,
         runner=runner,
+        kind="" if owner is None else owner.about.kind,
         life=life if runner is None else lives[runner],
     )

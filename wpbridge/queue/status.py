@@ -6,11 +6,11 @@ from datetime import datetime, tzinfo
 from wpbridge.dataclass import dataclass
 from wpbridge.site.config import Settings
 from wpbridge.site.zone import shown_zone
-from wpbridge.store.base import RunnerRecord
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.counting import CAP
+from wpbridge.store.reading.handed_actions import handed_in
 from wpbridge.store.records import Pause
-from wpbridge.store.running.ownership import runners
+from wpbridge.store.running.seen_runners import RELAY, SeenRunner, seen_runners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,10 @@ class Status:
     held: int
     """Due actions that are held back, since WordPress has no callback for their hooks."""
     held_hooks: Sequence[str]
-    runners: Sequence[RunnerRecord]
+    runners: Sequence[SeenRunner]
     """Those of wpbridge."""
+    handed: int
+    """Actions that relays have handed to Celery and that no worker has started yet."""
     pauses: Sequence[Pause]
     """Those in force."""
     zone: tzinfo
@@ -47,13 +49,16 @@ def status_of(
     hooks = store.held.hooks()
     held = store.due.held(now, hooks)
     oldest = store.due.oldest(now, hooks=hooks)
+    runners = seen_runners(store.tables)
+    claims = [c for one in runners if one.about.kind == RELAY for c in one.runner.claims]
     return Status(
         counts=store.counting.statuses(cap=cap),
         due=store.due.count(now, cap=cap, held=held),
         oldest_due=oldest.at if oldest else None,
         held=held,
         held_hooks=sorted(hooks),
-        runners=runners(store.tables),
+        runners=runners,
+        handed=handed_in(store.tables, claims).actions,
         pauses=store.pauses.in_force(now),
         zone=shown_zone(settings.tz, store.tables.zone),
         cap=cap,

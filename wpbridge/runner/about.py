@@ -41,7 +41,8 @@ def about(run: "Run") -> str:
     counts the actions that it has ended.
     """
     process, totals = run.process, run.totals
-    python = max(0, run.limits.concurrency - process.php)
+    # A relay has no place at which anything runs.
+    python = 0 if process.kind == "relay" else max(0, run.limits.concurrency - process.php)
     places = {"python": python, "isolated": python * process.has_isolated, "php": process.php}
     told = {
         "kind": process.kind,

@@ -7,6 +7,7 @@ from wpbridge import moved
 DOOR: Final = (
     "alert_kinds",
     "bounds",
+    "celery_kinds",
     "config",
     "database",
     "moments",

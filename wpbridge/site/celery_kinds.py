@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from wpbridge.site.value_kinds import Origin
 
@@ -23,6 +24,27 @@ def broker(value: object, _origin: Origin) -> str:
             "an address that begins with amqp://, amqps://, redis://, rediss:// or sqs://"
         )
     return told
+
+
+def broker_kind(address: str | None) -> str | None:
+    """Return ``amqp``, ``redis`` or ``sqs`` for a broker's address, whether by TLS or not."""
+    if address is None:
+        return None
+    scheme = address.partition("://")[0]
+    return {"amqps": "amqp", "rediss": "redis"}.get(scheme, scheme)
+
+
+def safe_broker(address: str) -> str:
+    """Return a broker's address as people may see it: without password and options."""
+    parts = urlsplit(address)
+    user, at, host = parts.netloc.rpartition("@")
+    name, colon, _ = user.partition(":")
+    if "@" in parts.path + parts.query + parts.fragment:
+        # A character that should be escaped is in the password, so what is the host is not known.
+        return f"{parts.scheme}://…"
+    # A user without a password may be a password that stands in the wrong place.
+    shown = f"{name}{at}" if colon and name else ""
+    return f"{parts.scheme}://{shown}{host}{parts.path}"
 
 
 def transport_options(value: object, _origin: Origin) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from wpbridge.site.bounds import Bounds
+from wpbridge.site.celery_kinds import safe_broker
 from wpbridge.site.config import SETTINGS, Settings, sources_of
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site
@@ -14,6 +15,8 @@ from wpbridge.site.rules import Webhook
 from wpbridge.site.wpconfig import TABLE_PREFIX
 
 MASK: Final = "********"
+_WITHOUT_SECRETS: Final = frozenset({"dsn", "celery_broker", "webhooks"})
+"""Settings that are shown without what is secret in them."""
 
 
 def shown_settings(settings: Settings, site: Site) -> dict[str, dict[str, Any]]:
@@ -31,11 +34,12 @@ def shown_settings(settings: Settings, site: Site) -> dict[str, dict[str, Any]]:
         if field.name in sources
     }
     for name, setting in SETTINGS.items():
-        # The DSN and webhooks are shown without their secrets.
-        if setting.is_secret and name not in {"dsn", "webhooks"} and told[name]["value"]:
+        if setting.is_secret and name not in _WITHOUT_SECRETS and told[name]["value"]:
             told[name]["value"] = MASK
     if settings.dsn is not None:
         told["dsn"]["value"] = DatabaseAddress.from_dsn(settings.dsn).safe
+    if settings.celery_broker is not None:
+        told["celery_broker"]["value"] = safe_broker(settings.celery_broker)
     if settings.path is None and site.folder is not None:
         told["path"] = {"value": str(site.folder), "source": "the working folder"}
     if settings.table_prefix is None and site.config is not None:

@@ -10,7 +10,7 @@ from wpbridge.runner.identity import identity
 from wpbridge.runner.liveness import is_dead
 from wpbridge.store.base import RunnerRecord
 from wpbridge.store.records import ClaimRecord
-from wpbridge.store.running.ownership import runners
+from wpbridge.store.running.seen_runners import seen_runners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +20,23 @@ class OwnedClaim:
     claim: ClaimRecord
     runner: RunnerRecord | None
     """The wpbridge runner that holds it; None for one of PHP's."""
+    kind: str
+    """Of that runner, such as ``relay``; empty where nobody tells."""
     state: Literal["live", "dead", "stale", "empty"]
 
 
 def owned_claims(queue: Queue, now: datetime) -> list[OwnedClaim]:
     """Return all claims of a queue with their holders."""
-    ours = {claim: one for one in runners(queue.store.tables) for claim in one.claims}
+    seen = seen_runners(queue.store.tables)
+    ours = {claim: one.runner for one in seen for claim in one.runner.claims}
+    kinds = {claim: one.about.kind for one in seen for claim in one.runner.claims}
     return [
-        OwnedClaim(claim=claim, runner=ours.get(claim.id), state=_state(claim, ours, now))
+        OwnedClaim(
+            claim=claim,
+            runner=ours.get(claim.id),
+            kind=kinds.get(claim.id, ""),
+            state=_state(claim, ours, now),
+        )
         for claim in queue.store.reading.claims()
     ]
 

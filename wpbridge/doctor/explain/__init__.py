@@ -21,6 +21,7 @@ from wpbridge.site.resolve import resolve
 from wpbridge.site.zone import shown_zone
 from wpbridge.store.connect import open_site
 from wpbridge.store.records import ENDED
+from wpbridge.store.running.seen_runners import RELAY
 
 __all__ = (
     "CODES",
@@ -130,7 +131,7 @@ def explain(facts: Facts) -> Explanation:
         text = f"its status is {record.status!r}, which no runner knows"
         reasons = [Reason(code="unknown-status", text=text)]
     else:
-        reasons = [reason for judge in JUDGES for reason in judge(facts)] or [_due()]
+        reasons = [reason for judge in JUDGES for reason in judge(facts)] or [_due(facts)]
     return Explanation(
         id=record.id,
         hook=record.hook,
@@ -140,5 +141,7 @@ def explain(facts: Facts) -> Explanation:
     )
 
 
-def _due() -> Reason:
-    return Reason(code="due", text="it is due and free: the next run takes it")
+def _due(facts: Facts) -> Reason:
+    relays = facts.living(RELAY) if facts.decision.to == "celery" else ()
+    what = f"{relays[0]} hands it to Celery next" if relays else "the next run takes it"
+    return Reason(code="due", text=f"it is due and free: {what}")

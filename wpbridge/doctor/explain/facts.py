@@ -18,10 +18,14 @@ from wpbridge.store.base import RunnerRecord
 from wpbridge.store.reading.survey import SIGHT, Rows
 from wpbridge.store.records import LogEntry, Pause, Record, Wait
 from wpbridge.store.running.limits import Key, Limits, Wanted, limits_of
-from wpbridge.store.running.ownership import runners as runners_of
+from wpbridge.store.running.seen_runners import CELERY, RELAY, seen_runners
 
 _LOG_ROWS: Final = 500
 """So many of the newest rows of the log are read."""
+
+
+_WHO: Final = {RELAY: "the relay", CELERY: "a worker of Celery"}
+"""What runners are called that only hand over, or run only what was handed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +34,17 @@ class Holder:
 
     runner: RunnerRecord
     is_dead: bool
+    kind: str = ""
+    """The command whose process it is; empty where its release does not tell."""
 
     def __str__(self) -> str:
-        age = span(self.runner.beat_age_seconds)
-        return f"wpbridge on {self.runner.host}, pid {self.runner.pid} (last beat {age} ago)"
+        age, who = span(self.runner.beat_age_seconds), _WHO.get(self.kind, "wpbridge")
+        return f"{who} on {self.runner.host}, pid {self.runner.pid} (last beat {age} ago)"
+
+    @property
+    def runs_what_is_due(self) -> bool:
+        """Tell whether it looks for due actions and runs them itself."""
+        return self.kind not in _WHO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +102,10 @@ class Facts:
         """Tell whether the plugin's cleaner would take the action's runner for dead."""
         return self.sign_age_seconds is None or self.sign_age_seconds >= PLUGIN_TIMEOUT_SECONDS
 
+    def living(self, kind: str) -> tuple[Holder, ...]:
+        """Return the runners of one kind that are alive."""
+        return tuple(one for one in self.runners if one.kind == kind and not one.is_dead)
+
     @property
     def holder(self) -> Holder | None:
         """Return the wpbridge runner that has the action in hand; None for none, and for PHP's."""
@@ -139,7 +154,10 @@ def gather(
         callback=callback,
         may_ask=may_ask,
         fails_missing=settings.missing_callback == "fail",
-        runners=tuple(Holder(runner=r, is_dead=is_dead(r, this)) for r in runners_of(store.tables)),
+        runners=tuple(
+            Holder(runner=one.runner, is_dead=is_dead(one.runner, this), kind=one.about.kind)
+            for one in seen_runners(store.tables)
+        ),
         zone=zone,
         **(_of_pending(queue, record, settings, now) if record.status == Status.PENDING else {}),
     )

@@ -9,14 +9,17 @@ from typing import Final
 
 from wpbridge.action import UPKEEP_HOOKS, Status
 from wpbridge.codec import schedule
-from wpbridge.doctor.explain.facts import Facts
+from wpbridge.doctor.explain.facts import Facts, Holder
 from wpbridge.doctor.explain.verdict import Reason
 from wpbridge.doctor.findings import number, span
 from wpbridge.site.moments import iso
 from wpbridge.site.rules import Limit
 from wpbridge.store.reading.pending import fault_of
 from wpbridge.store.reading.survey import CAP, SIGHT
+from wpbridge.store.running.seen_runners import CELERY, RELAY
 
+CELERY_WORKER: Final = "celery -A wpbridge.celery_app worker"
+"""What starts a worker of Celery, on any host that has the settings."""
 RETRIED: Final = "action retry"
 """How the log row starts of an action that a handler has put off."""
 
@@ -28,6 +31,8 @@ def _claimed(facts: Facts) -> Iterator[Reason]:
     if holder is not None and holder.is_dead:
         text = f"claim {claim} is of {holder}, which is gone; the next run puts it back"
         yield Reason(code="claimed-by-dead", text=text, fix="wpbridge claim-and-run")
+    elif holder is not None and holder.kind == RELAY:
+        yield _handed(facts, holder)
     elif holder is not None:
         yield Reason(code="claimed", text=f"claim {claim} is of {holder}: it starts in its turn")
     elif facts.is_stale:
@@ -39,6 +44,33 @@ def _claimed(facts: Facts) -> Iterator[Reason]:
         ago = span(facts.sign_age_seconds or 0)
         text = f"claim {claim} is one of PHP's runners', made {ago} ago: it starts in its turn"
         yield Reason(code="claimed", text=text)
+
+
+def _handed(facts: Facts, relay: Holder) -> Reason:
+    """Say that it waits for a worker of Celery, and whether there is one."""
+    text = f"it was handed to Celery{_queue(facts)} by {relay}, in claim {facts.record.claim_id}"
+    if facts.living(CELERY):
+        return Reason(code="handed", text=f"{text}, and waits for a worker of Celery to start it")
+    return Reason(
+        code="no-celery-worker",
+        text=f"{text}, but no worker of Celery lives that could start it: start one",
+        fix=CELERY_WORKER,
+    )
+
+
+def _queue(facts: Facts) -> str:
+    """Name the broker's queue; nothing where the route is another one by now."""
+    route = facts.decision.route
+    return "" if route is None else f"'s queue {route.queue}"
+
+
+def _unrelayed(facts: Facts) -> Iterator[Reason]:
+    """Yield that no relay lives, for a due action that a route hands to Celery."""
+    record = facts.record
+    if facts.decision.to != "celery" or record.claim_id or not facts.is_due or facts.living(RELAY):
+        return
+    text = f"{facts.decision.why} hands it to Celery{_queue(facts)}, and no relay lives: start one"
+    yield Reason(code="no-relay", text=text, fix="wpbridge relay")
 
 
 def _waiting(facts: Facts) -> Iterator[Reason]:
@@ -188,9 +220,9 @@ def _corrupt(facts: Facts) -> Iterator[Reason]:
 
 def _alone(facts: Facts) -> Iterator[Reason]:
     """Yield that no runner was seen, for an action that is due and not claimed."""
-    if facts.record.claim_id or not facts.is_due:
+    if facts.record.claim_id or not facts.is_due or facts.decision.to == "celery":
         return
-    live = [str(one) for one in facts.runners if not one.is_dead]
+    live = [one for one in facts.runners if one.runs_what_is_due and not one.is_dead]
     if live or facts.contexts is None or facts.contexts:
         return
     if facts.last_attempt and facts.now - facts.last_attempt < SIGHT:
@@ -230,6 +262,7 @@ JUDGES: Final[tuple[Callable[[Facts], Iterator[Reason]], ...]] = (
     _held,
     _foreign,
     _corrupt,
+    _unrelayed,
     _alone,
     _behind,
     _unasked,

@@ -12,6 +12,7 @@ DOOR: Final = (
     "failed",
     "failure_rows",
     "gauges",
+    "handed_actions",
     "known_names",
     "live_claims",
     "log_ends",

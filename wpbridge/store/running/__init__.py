@@ -8,7 +8,6 @@ DOOR: Final = (
     "handed",
     "limits",
     "ownership",
-    "places",
     "plans",
     "runner_store",
     "seen_runners",

@@ -21,6 +21,10 @@ from wpbridge.store.structure.tables import Tables
 _LONGEST: Final = 40
 """Characters of a word that a runner says of itself."""
 _NEWER: Final = ("places", "wish", "about")
+RELAY: Final = "relay"
+"""The kind of a runner that runs nothing: it hands actions over to workers of Celery."""
+CELERY: Final = "celery"
+"""The kind of a process of a Celery worker, which runs only what a relay has named to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +32,8 @@ class About:
     """What a runner says of its process. Where its release does not tell, everything is empty."""
 
     kind: str = ""
-    """The command whose process it is: ``work``, ``claim-and-run``, ``run`` or ``serve``."""
+    """The command whose process it is: ``work``, ``claim-and-run``, ``run``, ``serve`` or
+    ``relay``; ``celery`` for a process of a Celery worker."""
     supervisor: int | None = None
     """The process id of the daemon's first process, if it is a daemon's worker."""
     state: str = ""
@@ -54,6 +59,15 @@ class SeenRunner:
     wish: str
     """What people wish of it: empty, ``quiet`` or ``stop``."""
     about: About
+
+    @property
+    def runs_what_is_due(self) -> bool:
+        """Tell whether it looks for due actions and runs them itself.
+
+        A relay and the workers of Celery do not: together they run what a route hands to Celery,
+        and nothing else.
+        """
+        return self.about.kind not in (RELAY, CELERY)
 
     @property
     def has_obeyed(self) -> bool:

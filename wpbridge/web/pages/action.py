@@ -22,6 +22,8 @@ from wpbridge.web.pages.visit import Visit
 _MENDED_AT: Final[Mapping[str, str]] = {
     "limited": "hooks",
     "no-runner": "workers",
+    "no-relay": "workers",
+    "no-celery-worker": "workers",
     "behind": "workers",
     "claimed-by-dead": "doctor",
     "claim-stale": "doctor",
