@@ -22,6 +22,7 @@ from wpbridge.monitor.repeating import Repeated
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.base import ClaimFilter
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading import gauges, stopped_chains, survey
 from wpbridge.store.rows.stats import Count
@@ -216,6 +217,24 @@ def test_places_are_those_of_the_runners_that_live(
     assert reading(store).places == 1
     change(store, f"ALTER TABLE {RUNNERS} DROP COLUMN places")
     assert reading(store).places == 1
+
+
+def test_a_relay_and_workers_of_celery_are_no_places(
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    store.tell_about('{"kind": "relay"}')
+    worker = open_queue(dsn)
+    worker.register(host="there", boot="b", pid=2, pid_started="2", places=4)
+    worker.tell_about('{"kind": "celery"}')
+    insert(store, make_new("render"), make_new("render"))
+    assert store.claim_due(now=NOW, limit=1, only=ClaimFilter())
+    told = reading(store)
+    assert (told.places, told.last_run, told.handed) == (0, {}, 1)
+    assert told.runners == {"relay": 1, "celery": 1}
+    # Where all that is due goes to Celery, its workers are who runs it.
+    assert set(read(store.parts, NOW, lambda hook, _: hook == "render").last_run) == {"wpbridge"}
+    insert(store, make_new("mail"))
+    assert read(store.parts, NOW, lambda hook, _: hook == "render").last_run == {}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.clock import SystemClock
 from wpbridge.monitor.advice import Advice
 from wpbridge.monitor.advising import advice_of, facts
+from wpbridge.monitor.handed_hooks import handed_by
 from wpbridge.monitor.readings import read
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
@@ -53,13 +54,15 @@ def advise(ctx: click.Context, **flags: Any) -> None:
 
 def _advice(settings: Settings) -> Advice:
     with closing(open_site(resolve(settings, os.environ))) as store:
-        readings = read(store, SystemClock().now())
+        is_handed = handed_by(settings)
+        readings = read(store, SystemClock().now(), is_handed)
         return advice_of(
             store,
             readings,
             target_wait=settings.advise_target_wait,
             limits=settings.limits,
             pairs=readings.due_pairs,
+            is_handed=is_handed,
         )
 
 

@@ -17,6 +17,7 @@ from wpbridge.store.reading.day_of_hooks import HooksOfDay, SlowHook
 from wpbridge.store.reading.summed_stats import NameSum
 from wpbridge.store.records import Pause, Query
 from wpbridge.store.rows.stats import Count
+from wpbridge.store.running.seen_runners import CELERY
 from wpbridge.telling.counting import ENDINGS
 from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
 
@@ -83,6 +84,10 @@ class Overview:
     """Recurring actions that failed and have no next run."""
     last_run: Mapping[str, datetime]
     """When a runner of this kind last gave a sign: ``wpbridge`` or ``php``."""
+    handed: int = 0
+    """Actions that relays have handed to Celery and that no worker has started yet."""
+    celery_workers: int = 0
+    """How many of Celery's workers are alive."""
 
     @property
     def silent_since(self) -> datetime | None:
@@ -91,6 +96,9 @@ class Overview:
         It is the oldest due date where nobody ever ran anything.
         """
         if not self.past_due or self.oldest_due_seconds < SILENT.total_seconds():
+            return None
+        if self.celery_workers and self.handed >= self.past_due:
+            # All of it waits for workers that are there, and busy.
             return None
         newest = max(self.last_run.values(), default=None)
         if newest is None:
@@ -121,6 +129,8 @@ class Slow:
     recurring_stopped: int
     last_run: Mapping[str, datetime]
     places: int
+    handed: int
+    celery_workers: int
 
 
 class OverviewReader:
@@ -146,7 +156,7 @@ class OverviewReader:
 def slow_of(store: OpenStore, now: datetime) -> Slow:
     """Ask the tables for what is slow."""
     begin = (now - _HOUR).replace(second=0, microsecond=0)
-    last_run, places = of_runners(store, now)
+    of_ours = of_runners(store, now)
     query = Query(statuses=(Status.FAILED,), modified_since=now - _DAY)
     return Slow(
         at=now,
@@ -155,8 +165,10 @@ def slow_of(store: OpenStore, now: datetime) -> Slow:
         hooks=store.day_of_hooks.read(now),
         failed_day=store.counting.all(query, cap=CAP),
         recurring_stopped=len(store.stopped_chains.find(now)),
-        last_run=last_run,
-        places=places,
+        last_run=of_ours.last_run,
+        places=of_ours.places,
+        handed=of_ours.handed,
+        celery_workers=of_ours.kinds.get(CELERY, 0),
     )
 
 
@@ -197,6 +209,8 @@ def overview_of(store: OpenStore, now: datetime, slow: Slow | None = None) -> Ov
         held_hooks=sorted(held),
         recurring_stopped=slow.recurring_stopped,
         last_run=slow.last_run,
+        handed=slow.handed,
+        celery_workers=slow.celery_workers,
     )
 
 

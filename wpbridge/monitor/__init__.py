@@ -15,6 +15,7 @@ DOOR: Final = (
     "gauges",
     "glance",
     "growth",
+    "handed_hooks",
     "history",
     "messages",
     "nagios",

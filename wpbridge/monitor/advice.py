@@ -112,10 +112,12 @@ class DueParts:
     limited: int = 0
     limited_by: tuple[str, ...] = ()
     """The hooks and groups that are at their limits, as words such as ``hook mail``."""
+    handed: int = 0
+    """How many go to Celery, whose workers are no places here."""
 
     def share(self, part: int) -> float:
         """Return which share of all that was counted this part is."""
-        counted = sum(self.free.values()) + self.paused + self.limited
+        counted = sum(self.free.values()) + self.paused + self.limited + self.handed
         return part / counted if counted else 0.0
 
 
@@ -190,6 +192,8 @@ def _need(readings: Seen, history: History, target: float, parts: DueParts | Non
     share = 1.0 if parts is None else parts.share(sum(parts.free.values()))
     waiting = readings.due * share
     due = _due_words(readings)
+    if parts is not None and parts.handed:
+        due += f", {parts.share(parts.handed):.0%} of it for workers of Celery, who count apart"
     if service is None:
         if not waiting and not arrivals:
             return _Need(0 if arrivals == 0 else now, waiting, _nothing(readings, arrivals, due))
@@ -236,7 +240,7 @@ def _obstacle(
 ) -> tuple[str, str] | None:
     """Return the obstacle and its sentence; None where the number is the answer."""
     if not readings.places:
-        return _no_runner(readings, need)
+        return _no_runner(readings, parts, need)
     if not readings.due:
         return None
     return (
@@ -246,8 +250,9 @@ def _obstacle(
     )
 
 
-def _no_runner(readings: Seen, need: _Need) -> tuple[str, str] | None:
-    if not readings.due and not need.workers:
+def _no_runner(readings: Seen, parts: DueParts | None, need: _Need) -> tuple[str, str] | None:
+    is_handed = parts is not None and parts.share(parts.handed) == 1
+    if (not readings.due or is_handed) and not need.workers:
         return None
     php = " PHP's runners are at work alone." if "php" in readings.last_run else ""
     return "no runner", f"No runner of wpbridge is alive, so there is no place at all.{php}"

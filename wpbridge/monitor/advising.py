@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wpbridge.monitor.advice import Advice, Seen, advise
 from wpbridge.monitor.due_parts import parts_of
+from wpbridge.monitor.handed_hooks import history_here
 from wpbridge.monitor.history import History, history_of
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.due import SCANNED
 from wpbridge.store.reading.due_pairs import Pair
 
 if TYPE_CHECKING:
+    from wpbridge.monitor.handed_hooks import IsHanded
     from wpbridge.site.rules import Limit
 
 LATELY: Final = timedelta(minutes=5)
@@ -31,6 +33,7 @@ def advice_of(
     history: History | None = None,
     pairs: Sequence[Pair] | None = None,
     most: int = SCANNED,
+    is_handed: "IsHanded | None" = None,
 ) -> Advice:
     """Return what is advised for a site's queue.
 
@@ -44,6 +47,7 @@ def advice_of(
         pairs: the oldest due actions by hook and group; None to ask for them.
         most: so many of the oldest due actions are sorted, and as many of the newest if that is not
             all.
+        is_handed: which actions the routes hand to Celery; None for none. They need no place.
     """
     seconds = target_wait.total_seconds()
     parts = None
@@ -55,8 +59,24 @@ def advice_of(
             limits=limits,
             held=store.held.hooks() if held is None else held,
             target_wait_seconds=seconds,
+            is_handed=is_handed,
         )
-    return advise(readings, history or lately(store, readings), seconds, parts=parts)
+    history = history or lately(store, readings)
+    if is_handed is None:
+        return advise(readings, history, seconds, parts=parts)
+    seen = _SeenHere(readings, is_handed)
+    return advise(seen, history_here(history, is_handed), seconds, parts=parts)
+
+
+class _SeenHere:
+    """What the tables show, but for what runs in workers of Celery."""
+
+    def __init__(self, readings: Seen, is_handed: "IsHanded") -> None:
+        self.at, self.places = readings.at, readings.places
+        self.due, self.cap, self.oldest_due = readings.due, readings.cap, readings.oldest_due
+        self.running = {h: n for h, n in readings.running.items() if not is_handed(h, None)}
+        self.running_longest_seconds = readings.running_longest_seconds
+        self.pauses, self.last_run = readings.pauses, readings.last_run
 
 
 def _sample(

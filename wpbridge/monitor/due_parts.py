@@ -9,6 +9,7 @@ from wpbridge.store.reading.due_pairs import Pair
 from wpbridge.store.records import Pause
 
 if TYPE_CHECKING:
+    from wpbridge.monitor.handed_hooks import IsHanded
     from wpbridge.site.rules import Limit
     from wpbridge.store.running.limits import Key
 
@@ -21,6 +22,7 @@ def parts_of(
     limits: Sequence["Limit"],
     held: Collection[str],
     target_wait_seconds: float,
+    is_handed: "IsHanded | None" = None,
 ) -> DueParts:
     """Return the parts of what is due.
 
@@ -31,14 +33,17 @@ def parts_of(
         limits: the rules of the settings.
         held: the hooks that are held; their actions are left out, as everywhere.
         target_wait_seconds: a rate that takes longer for what is due keeps it up.
+        is_handed: which actions go to Celery; None for none.
     """
     full = frozenset(_full(due, running, limits, target_wait_seconds)) if limits else frozenset()
     free: Counter[str] = Counter()
-    paused = limited = claimed = 0
+    paused = limited = claimed = handed = 0
     for pair in due:
         if pair.hook in held:
             continue
-        if any(_holds(pause, pair) for pause in pauses):
+        if is_handed is not None and is_handed(pair.hook, pair.group):
+            handed += pair.actions
+        elif any(_holds(pause, pair) for pause in pauses):
             paused += pair.actions
         elif full & {("hook", pair.hook), ("group", pair.group)}:
             limited += pair.actions
@@ -46,7 +51,14 @@ def parts_of(
             free[pair.hook] += pair.actions
             claimed += pair.claimed
     names = tuple(f"{kind} {name}" if name else f"no {kind}" for kind, name in sorted(full))
-    return DueParts(free=free, claimed=claimed, paused=paused, limited=limited, limited_by=names)
+    return DueParts(
+        free=free,
+        claimed=claimed,
+        paused=paused,
+        limited=limited,
+        limited_by=names,
+        handed=handed,
+    )
 
 
 def _holds(pause: Pause, pair: Pair) -> bool:

@@ -13,13 +13,16 @@ from wpbridge.clock import Clock, SystemClock
 from wpbridge.errors import StoreError
 from wpbridge.monitor.advice import Advice
 from wpbridge.monitor.advising import advice_of, lately
+from wpbridge.monitor.handed_hooks import handed_by
 from wpbridge.monitor.history import History
 from wpbridge.monitor.readings import Readings, read
 from wpbridge.monitor.repeating import EVERY_SECONDS, Repeated
+from wpbridge.site.celery_kinds import broker_kind
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import open_site
 from wpbridge.store.opened import OpenStore
+from wpbridge.store.running.seen_runners import CELERY, RELAY
 from wpbridge.telling.metrics import OTHER
 from wpbridge.telling.numbers import Numbers
 
@@ -27,6 +30,8 @@ MOST_GROUPS: Final = 20
 """So many groups, those with the most due actions, have series of their own."""
 MOST_STATUSES: Final = 10
 """The plugin's five, and some that other plugins invent."""
+KINDS: Final = ("work", "claim-and-run", "run", "serve", RELAY, CELERY)
+"""Kinds of runners that are counted."""
 SCOPES: Final = ("all", "hook", "group")
 """What a pause can be of."""
 
@@ -38,6 +43,8 @@ class Measured(NamedTuple):
     history: History
     """Of the last five minutes."""
     advice: Advice
+    broker: str | None = None
+    """The kind of message broker through which actions go to Celery; None for none."""
 
 
 def measure(store: OpenStore, now: datetime, settings: Settings) -> Measured:
@@ -46,7 +53,8 @@ def measure(store: OpenStore, now: datetime, settings: Settings) -> Measured:
     Raises:
         StoreError: they cannot be asked.
     """
-    readings = read(store, now)
+    is_handed = handed_by(settings)
+    readings = read(store, now, is_handed)
     history = lately(store, readings)
     advice = advice_of(
         store,
@@ -55,8 +63,9 @@ def measure(store: OpenStore, now: datetime, settings: Settings) -> Measured:
         limits=settings.limits,
         history=history,
         pairs=readings.due_pairs,
+        is_handed=is_handed,
     )
-    return Measured(readings, history, advice)
+    return Measured(readings, history, advice, broker_kind(settings.celery_broker))
 
 
 class CachedGauges(Repeated[Measured]):
@@ -97,7 +106,9 @@ class CachedGauges(Repeated[Measured]):
         measured = self.latest()
         if measured is None:
             return gauge_numbers(None, None, None)
-        return gauge_numbers(measured.readings, measured.advice, measured.history)
+        return gauge_numbers(
+            measured.readings, measured.advice, measured.history, broker=measured.broker
+        )
 
 
 def numbers_now(store: OpenStore, settings: Settings) -> Numbers:
@@ -106,15 +117,22 @@ def numbers_now(store: OpenStore, settings: Settings) -> Numbers:
         measured = measure(store, SystemClock().now(), settings)
     except StoreError:
         return gauge_numbers(None, None, None)
-    return gauge_numbers(measured.readings, measured.advice, measured.history)
+    return gauge_numbers(
+        measured.readings, measured.advice, measured.history, broker=measured.broker
+    )
 
 
 def gauge_numbers(
-    readings: Readings | None, advice: Advice | None, history: History | None
+    readings: Readings | None,
+    advice: Advice | None,
+    history: History | None,
+    *,
+    broker: str | None = None,
 ) -> Numbers:
     """Return the metrics of what the tables show.
 
-    Without a reading there is one number alone, which says so. Unknown numbers are left out.
+    Without a reading there is one number alone, which says so. Unknown numbers are left out, and
+    so is what was handed to Celery where there is neither a broker nor a relay.
     """
     found = Numbers()
     found.set("wpbridge_scrape_success", value=float(readings is not None))
@@ -132,6 +150,10 @@ def gauge_numbers(
         found.set("wpbridge_paused", scope, value=paused[scope])
     for runner, at in readings.last_run.items():
         found.set("wpbridge_last_run_timestamp_seconds", runner, value=at.timestamp())
+    for kind in KINDS:
+        found.set("wpbridge_runners", kind, value=readings.runners.get(kind, 0))
+    if broker or readings.runners.get(RELAY):
+        found.set("wpbridge_handed_actions", broker or OTHER, value=readings.handed)
     if history is not None and history.arrivals_per_second is not None:
         _set_arrivals(found, history.arrivals_per_second, history.service_seconds)
     if advice is not None:

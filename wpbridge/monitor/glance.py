@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from wpbridge.dataclass import dataclass
 from wpbridge.monitor.advising import advice_of
+from wpbridge.monitor.handed_hooks import handed_by
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.records import Pause
-from wpbridge.store.running.places import places
 
 if TYPE_CHECKING:
     from wpbridge.monitor.advice import Advice
@@ -44,12 +44,15 @@ def advice_at_a_glance(
 
     It may differ from ``wpbridge advise`` where the oldest due actions are unlike the others.
     """
-    told = places(store.tables)
-    live = [one for one in status.runners if one.beat_age_seconds < DEAD_SECONDS]
+    live = [
+        one
+        for one in status.runners
+        if one.runs_what_is_due and one.runner.beat_age_seconds < DEAD_SECONDS
+    ]
     oldest = status.oldest_due
     glance = Glance(
         at=now,
-        places=sum(told.get(runner.id, 0) for runner in live),
+        places=sum(1 if one.places is None else one.places for one in live),
         due=status.due,
         cap=status.due + 1 if status.cap is None else status.cap,
         oldest_due=0.0 if oldest is None else max(0.0, (now - oldest).total_seconds()),
@@ -64,6 +67,7 @@ def advice_at_a_glance(
         limits=settings.limits,
         held=status.held_hooks,
         most=MOST,
+        is_handed=handed_by(settings),
     )
 
 

@@ -8,6 +8,7 @@ from wpbridge.action import CALLBACK_HOOK
 from wpbridge.monitor.advising import advice_of
 from wpbridge.monitor.facts import CONTENTION, Facts
 from wpbridge.monitor.growth import WEEK, growth_of
+from wpbridge.monitor.handed_hooks import handed_by
 from wpbridge.monitor.history import history_in
 from wpbridge.monitor.readings import read
 from wpbridge.site.config import Settings
@@ -25,7 +26,8 @@ def facts_of(store: OpenStore, now: datetime, settings: Settings) -> Facts:
     Raises:
         StoreError: the tables cannot be asked.
     """
-    readings = read(store, now)
+    is_handed = handed_by(settings)
+    readings = read(store, now, is_handed)
     minute = now.replace(second=0, microsecond=0)
     begin = {span: minute - span for span in (_FIVE, _QUARTER, _HOUR)}
     counts = [
@@ -47,6 +49,7 @@ def facts_of(store: OpenStore, now: datetime, settings: Settings) -> Facts:
             target_wait=settings.advise_target_wait,
             limits=settings.limits,
             pairs=readings.due_pairs,
+            is_handed=is_handed,
         ),
         growth=growth_of(store.sizes.since(now - WEEK)),
     )

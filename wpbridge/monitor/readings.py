@@ -1,8 +1,11 @@
 """What the tables show at one moment: the gauges that metrics, alerts and the dashboard share."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
 
 from wpbridge.dataclass import dataclass
 from wpbridge.runner.identity import identity
@@ -10,9 +13,12 @@ from wpbridge.runner.liveness import is_dead
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.counting import CAP
 from wpbridge.store.reading.due_pairs import Pair
+from wpbridge.store.reading.handed_actions import handed_in
 from wpbridge.store.records import Pause
-from wpbridge.store.running.ownership import runners
-from wpbridge.store.running.places import places
+from wpbridge.store.running.seen_runners import CELERY, RELAY, seen_runners
+
+if TYPE_CHECKING:
+    from wpbridge.monitor.handed_hooks import IsHanded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +54,13 @@ class Readings:
     recurring_stopped: int
     """Recurring actions that failed and have no next run."""
     places: int
-    """Actions that all runners of wpbridge together can run at once."""
+    """Actions that all runners of wpbridge together can run at once, but for Celery's workers."""
+
+    runners: Mapping[str, int] = field(default_factory=dict)
+    """Runners of wpbridge that are alive, by their kind: see
+    :attr:`wpbridge.store.running.seen_runners.About.kind`."""
+    handed: int = 0
+    """Actions that relays have handed to Celery and that no worker has started yet."""
 
     due_pairs: Sequence[Pair] | None = None
     """The oldest due actions by hook and group, the held ones too; None where nobody looked."""
@@ -59,8 +71,10 @@ class Readings:
         return max(self.oldest_due_seconds.values(), default=0.0)
 
 
-def read(store: OpenStore, now: datetime) -> Readings:
-    """Ask the tables once.
+def read(store: OpenStore, now: datetime, is_handed: "IsHanded | None" = None) -> Readings:
+    """Ask the tables once. ``is_handed`` says which actions the routes hand to Celery.
+
+    Where nothing else is due, Celery's workers are a sign that somebody runs what is due.
 
     Raises:
         StoreError: they cannot be asked.
@@ -71,7 +85,12 @@ def read(store: OpenStore, now: datetime) -> Readings:
     groups = _groups(pair for pair in pairs if pair.hook not in held)
     started = gauges.longest_start()
     sizes = gauges.sizes()
-    last_run, place_count = of_runners(store, now)
+    of_ours = of_runners(
+        store,
+        now,
+        with_celery=is_handed is not None
+        and all(is_handed(pair.hook, pair.group) for pair in pairs if pair.hook not in held),
+    )
     return Readings(
         at=now,
         cap=CAP,
@@ -89,9 +108,11 @@ def read(store: OpenStore, now: datetime) -> Readings:
         table_rows={name: size.rows for name, size in sizes.items() if size.rows is not None},
         table_bytes={name: size.size for name, size in sizes.items()},
         pauses=store.pauses.in_force(now),
-        last_run=last_run,
+        last_run=of_ours.last_run,
         recurring_stopped=len(store.stopped_chains.find(now)),
-        places=place_count,
+        places=of_ours.places,
+        runners=of_ours.kinds,
+        handed=of_ours.handed,
         took_seconds=time.perf_counter() - begin,
     )
 
@@ -106,21 +127,50 @@ def _groups(pairs: Iterable[Pair]) -> dict[str, tuple[int, datetime | None]]:
     return found
 
 
-def of_runners(store: OpenStore, now: datetime) -> tuple[Mapping[str, datetime], int]:
-    """Return when each kind of runner last gave a sign, and the places of those that live.
+class OfRunners(NamedTuple):
+    """What the rows of runners tell, and what of the log belongs to it."""
+
+    last_run: Mapping[str, datetime]
+    """When each kind of runner last gave a sign: ``wpbridge`` or ``php``."""
+    places: int
+    """Those of the runners that live and look for what is due."""
+    kinds: Mapping[str, int]
+    """How many live, by their kind."""
+    handed: int
+    """What relays have handed over and no worker has started."""
+
+
+def of_runners(store: OpenStore, now: datetime, *, with_celery: bool = False) -> OfRunners:
+    """Return what is known of the runners.
 
     A runner without a place of the queue, as the gateway has one for callbacks, is no sign that
-    anybody runs what is due. While there is one, what was counted may be its work.
+    anybody runs what is due. While there is one, what was counted may be its work. The same holds
+    for a relay and for Celery's workers. With ``with_celery`` all that is due goes to Celery: its
+    workers are a sign then, while there is a relay.
     """
-    found, told, me = list(runners(store.tables)), places(store.tables), identity()
-    serving = [runner for runner in found if told.get(runner.id)]
+    found, me = seen_runners(store.tables), identity()
+    alive = [one for one in found if not is_dead(one.runner, me)]
+    kinds = Counter(one.about.kind for one in alive)
+    # One of an earlier release does not say how many places it has.
+    serving = [one for one in found if one.places != 0 and one.runs_what_is_due]
+    counts = len(serving) == len(found)
+    if with_celery and kinds[RELAY]:
+        serving += [one for one in found if one.about.kind == CELERY]
     signs = dict(store.gauges.signs())
-    beats = [now - timedelta(seconds=runner.beat_age_seconds) for runner in serving]
-    counted = store.gauges.last_counted() if len(serving) == len(found) else None
+    beats = [now - timedelta(seconds=one.runner.beat_age_seconds) for one in serving]
+    counted = store.gauges.last_counted() if counts else None
     of_ours = [at for at in (*beats, counted, signs.get("wpbridge")) if at is not None]
     if of_ours:
         signs["wpbridge"] = max(of_ours)
-    return signs, sum(told[runner.id] for runner in serving if not is_dead(runner, me))
+    claims = [claim for one in found if one.about.kind == RELAY for claim in one.runner.claims]
+    return OfRunners(
+        last_run=signs,
+        places=sum(
+            1 if one.places is None else one.places for one in alive if one.runs_what_is_due
+        ),
+        kinds=kinds,
+        handed=handed_in(store.tables, claims).actions,
+    )
 
 
 def _seconds(since: datetime, now: datetime) -> float:

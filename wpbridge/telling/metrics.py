@@ -175,6 +175,15 @@ METRICS: Final[Mapping[str, Metric]] = {
         "When a runner of this kind last gave a sign: wpbridge or php.",
         ("runner",),
     ),
+    "wpbridge_runners": Metric(
+        "gauge", "tables", "Runners of wpbridge that are alive, by the command they are.", ("kind",)
+    ),
+    "wpbridge_handed_actions": Metric(
+        "gauge",
+        "tables",
+        "Actions handed to Celery that no worker has started yet, by the kind of broker.",
+        ("broker",),
+    ),
     "wpbridge_recurring_stopped": Metric(
         "gauge", "tables", "Recurring actions that failed and have no next run."
     ),

@@ -36,6 +36,8 @@ def reading(**changes: Any) -> Readings:
         "last_run": {"wpbridge": NOW, "php": NOW},
         "recurring_stopped": 1,
         "places": 4,
+        "runners": {"relay": 1, "celery": 3, "": 1},
+        "handed": 12,
     }
     return Readings(**{**values, **changes})
 
@@ -99,6 +101,10 @@ def test_the_values_are_those_of_the_reading() -> None:
         ("wpbridge_arrivals_per_second", ()): 2,
         ("wpbridge_offered_load", ()): 3,
         ("wpbridge_workers_advised", ()): 5,
+        ("wpbridge_runners", ("relay",)): 1,
+        ("wpbridge_runners", ("celery",)): 3,
+        ("wpbridge_runners", ("work",)): 0,
+        ("wpbridge_handed_actions", ("other",)): 12,
     }
     assert {key: values[key] for key in expected} == expected
 
@@ -119,6 +125,13 @@ def test_what_is_not_known_is_left_out() -> None:
     assert ("wpbridge_offered_load", ()) not in gauge_numbers(
         reading(), None, history(service_seconds=None)
     ).values
+
+
+def test_what_was_handed_over_is_told_where_there_is_a_broker_or_a_relay() -> None:
+    values = gauge_numbers(reading(runners={}, handed=0), None, None, broker="redis").values
+    assert values["wpbridge_handed_actions", ("redis",)] == 0
+    none = gauge_numbers(reading(runners={"work": 1}, handed=0), None, None)
+    assert "wpbridge_handed_actions" not in names(none)
 
 
 def test_where_nothing_is_due_that_is_a_number_too() -> None:
