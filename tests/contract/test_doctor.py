@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from stores import again, way_of
 from wpbridge import doctor
 from wpbridge.access.keys import Allowed
 from wpbridge.action import CALLBACK_HOOK, ActionId, ClaimId
+from wpbridge.app import broker_sight
 from wpbridge.clock import SystemClock, to_text
 from wpbridge.doctor import ExaminedSite, Finding, examination, fixes
 from wpbridge.doctor.checks_tables import _fault
@@ -39,6 +41,7 @@ from wpbridge.site import wpconfig
 from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site
+from wpbridge.site.rules import Route
 from wpbridge.store.base import ClaimFilter
 from wpbridge.store.connect import connect
 from wpbridge.store.opened import OpenStore
@@ -1498,6 +1501,86 @@ def test_callbacks_that_nobody_runs(
     assert words in finding.cause
     store.parts.pauses.add([Pause(kind="group", name="wpbridge")], now=now())
     assert found(examined(), "own-hooks") == []
+
+
+# Celery
+
+CELERY_ROUTE = (Route(to="celery", hook="h"),)
+BROKER = {"routes": CELERY_ROUTE, "celery_broker": "redis://:s3cret@127.0.0.1:1/0"}
+
+
+def test_a_route_to_celery_needs_a_broker(examined: Examine) -> None:
+    finding = one(examined(routes=CELERY_ROUTE), "celery-routes")
+    assert (finding.level, finding.count) == ("problem", 1)
+    assert finding.cause.startswith("route 1 to Celery, but [celery] broker is not set")
+    assert found(examined(**BROKER), "celery-routes") == []
+    assert found(examined(), "celery-routes") == []
+
+
+def test_a_broker_that_does_not_answer_is_named_without_its_password(examined: Examine) -> None:
+    finding = one(examined(**BROKER), "broker")
+    assert finding.level == "problem"
+    assert finding.cause.startswith("redis://127.0.0.1:1/0: the broker does not answer")
+    assert "s3cret" not in repr(finding)
+
+
+def test_where_no_broker_is_set_none_is_asked(examined: Examine) -> None:
+    told = 'import sys, wpbridge.doctor.checking\nsys.exit("kombu" in sys.modules)'
+    assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0
+    assert found(examined(routes=CELERY_ROUTE), "broker") == []
+
+
+def test_a_package_that_is_missing_is_named(
+    examined: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker_sight, "_is_there", lambda name: name != "redis")
+    finding = one(examined(**BROKER), "broker")
+    assert (finding.level, finding.fix) == ("problem", "pip install 'wpbridge[celery]'")
+    assert finding.cause.endswith("this Python lacks redis")
+
+
+@pytest.mark.parametrize(("due_in", "level"), [(-30, "warning"), (-900, "problem")])
+def test_what_is_due_for_celery_needs_a_relay(
+    store: RunnerStore, examined: Examine, due_in: int, level: str
+) -> None:
+    insert(store, due_in=due_in)
+    insert(store, "other", due_in=due_in)
+    assert found(examined(), "relays") == []
+    finding = one(examined(**BROKER), "relays")
+    assert (finding.level, finding.count, finding.fix) == (level, 1, "wpbridge relay")
+    store.tell_about('{"kind": "relay"}')
+    assert found(examined(**BROKER), "relays") == []
+    # A relay runs nothing that is due here.
+    told = one(examined(**BROKER), "runners")
+    assert told.cause.startswith("only a relay on here, pid 1")
+
+
+def test_what_was_handed_over_needs_a_worker(
+    dsn: str, store: RunnerStore, examined: Examine, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    insert(store)
+    store.tell_about('{"kind": "relay"}')
+    assert store.claim_due(now=now(), limit=1, only=ClaimFilter())
+    assert found(examined(**BROKER), "handed") == []
+    change(store, f"UPDATE {CLAIMS} SET date_created_gmt = :at", at=ago(minutes=3))
+    finding = one(examined(**BROKER), "handed")
+    assert (finding.level, finding.count) == ("problem", 1)
+    assert finding.fix == "celery -A wpbridge.celery_app worker"
+    assert "the first for 3 min, and no worker of Celery lives" in finding.cause
+    worker = open_queue(dsn)
+    worker.register(host="there", boot="b", pid=2, pid_started="2")
+    worker.tell_about('{"kind": "celery"}')
+    assert found(examined(**BROKER), "handed") == []
+
+
+def test_on_a_site_of_ours_a_relay_alone_is_nobody_who_runs_what_is_due(
+    store: RunnerStore, examined: Examine
+) -> None:
+    insert(store, "other", due_in=-900)
+    store.tell_about('{"kind": "relay"}')
+    assert one(examined(owns_site=True, **BROKER), "backlog").level == "problem"
+    store.tell_about('{"kind": "work"}')
+    assert one(examined(owns_site=True, **BROKER), "backlog").level == "warning"
 
 
 @pytest.mark.parametrize("status", ["complete", "canceled"])

@@ -22,7 +22,7 @@ retries retry sent set setup socket state stdout thread totals up watcher writer
 adding changing matching minting reading starting idling moving noting
 cancel canceled completed gone request submitted enqueue enqueuer failed mailbox retried snooze snoozed stray unrun
 selected selection removed added unknown made
-post refused rows measured pages process
+durability post refused rows measured pages process
 """
 """Nouns of the core that every reader knows, or that follow from a word of the glossary."""
 

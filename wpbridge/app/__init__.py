@@ -44,6 +44,7 @@ __all__ = (
 )
 
 DOOR: Final = (
+    "broker_sight",
     "cron_bridge",
     "draining",
     "handed_worker",

@@ -5,6 +5,7 @@ from typing import Final
 
 from wpbridge.dataclass import dataclass
 from wpbridge.doctor import (
+    checks_celery,
     checks_claims,
     checks_database,
     checks_due,
@@ -33,6 +34,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *checks_gateway.CHECKS,
     *checks_runners.CHECKS,
     *checks_due.CHECKS,
+    *checks_celery.CHECKS,
     *checks_claims.CHECKS,
     *checks_rows.CHECKS,
 )

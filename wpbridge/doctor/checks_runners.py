@@ -7,6 +7,7 @@ from wpbridge.doctor.examined_site import ExaminedSite
 from wpbridge.doctor.findings import Finding, note, number, ok, problem, some, span, warning
 from wpbridge.errors import SiteError
 from wpbridge.plugin import companion
+from wpbridge.store.running.seen_runners import CELERY, RELAY, SeenRunner
 from wpbridge.store.upkeep.cleaning import AWAY
 
 LATE_SECONDS: Final = 600
@@ -16,10 +17,8 @@ RUN: Final = "wpbridge claim-and-run"
 
 def runners(examined: ExaminedSite) -> Finding:
     """Has any runner been seen?"""
-    live = [r for r in examined.runners if not examined.is_dead(r)]
-    told = [
-        f"wpbridge on {r.host}, pid {r.pid}, beat {span(r.beat_age_seconds)} ago" for r in live
-    ] + [
+    live = [one for one in examined.seen if not examined.is_dead(one.runner)]
+    told = [_named(one) for one in live] + [
         f"{name} {span((examined.now - last).total_seconds())} ago"
         for name, last in sorted(examined.contexts.items())
         if name != "wpbridge" or not live
@@ -37,6 +36,9 @@ def runners(examined: ExaminedSite) -> Finding:
             fix="wpbridge wp install-plugin",
             count=len(told),
         )
+    if live and len(told) == len(live) and not any(one.runs_what_is_due for one in live):
+        effect = "what no route hands to Celery waits"
+        return note(f"only {some(told)}", effect, fix=RUN, count=len(told))
     if told:
         return ok(some(told), count=len(told))
     last = examined.last_attempt
@@ -48,6 +50,12 @@ def runners(examined: ExaminedSite) -> Finding:
         else "no runner has been seen for an hour"
     )
     return note(f"{unseen}; {when}", "what becomes due waits", fix=RUN, count=0)
+
+
+def _named(one: SeenRunner) -> str:
+    who = {RELAY: "a relay", CELERY: "a worker of Celery"}.get(one.about.kind, "wpbridge")
+    beat = span(one.runner.beat_age_seconds)
+    return f"{who} on {one.runner.host}, pid {one.runner.pid}, beat {beat} ago"
 
 
 def missed(examined: ExaminedSite) -> Finding | None:

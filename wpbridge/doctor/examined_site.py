@@ -24,6 +24,7 @@ from wpbridge.executors.php.frames import Hello
 from wpbridge.executors.php.launch import Launch
 from wpbridge.executors.php.probe import interview
 from wpbridge.executors.routes import Routes
+from wpbridge.monitor.handed_hooks import IsHanded, handed_by
 from wpbridge.runner.identity import Identity, identity
 from wpbridge.runner.liveness import is_dead
 from wpbridge.site.config import Settings
@@ -34,10 +35,11 @@ from wpbridge.site.zone import shown_zone
 from wpbridge.store.base import RunnerRecord, StoreInfo
 from wpbridge.store.opened import OpenStore, open_tables
 from wpbridge.store.reading.due import DueAction
+from wpbridge.store.reading.due_pairs import Pair
 from wpbridge.store.reading.pending import Reading
 from wpbridge.store.reading.survey import CAP, SIGHT, Rows
 from wpbridge.store.records import Pause
-from wpbridge.store.running.ownership import runners as runners_of
+from wpbridge.store.running.seen_runners import CELERY, RELAY, SeenRunner, seen_runners
 from wpbridge.store.schema.found import TableSize
 from wpbridge.store.schema.layout import STORE_OPTION
 from wpbridge.store.structure.server import Server
@@ -143,9 +145,23 @@ class ExaminedSite:
     # Who runs
 
     @cached_property
+    def seen(self) -> Sequence[SeenRunner]:
+        """Return every wpbridge runner that has a row, with what it says of itself."""
+        return seen_runners(self.store.tables)
+
+    @cached_property
     def runners(self) -> Sequence[RunnerRecord]:
         """Return every wpbridge runner that has a row."""
-        return runners_of(self.store.tables)
+        return [one.runner for one in self.seen]
+
+    def living(self, kind: str) -> int:
+        """Count the runners of one kind that are alive."""
+        return sum(one.about.kind == kind and not self.is_dead(one.runner) for one in self.seen)
+
+    @property
+    def is_handed(self) -> IsHanded | None:
+        """Return which actions the routes hand to Celery; None where they hand over nothing."""
+        return handed_by(self.settings)
 
     def is_dead(self, runner: RunnerRecord) -> bool:
         """Tell whether a runner is certainly gone, or gave no sign of life for too long."""
@@ -176,15 +192,23 @@ class ExaminedSite:
         """Tell whether a wpbridge runner is alive, or one was at work within the last ten minutes.
 
         Where cron starts the runs, none is alive between two of them. Such a run says in the log
-        what it ran; where it found nothing to run, it has looked after the site.
+        what it ran; where it found nothing to run, it has looked after the site. A relay and the
+        workers of Celery count together, where it is Celery's turn to run what has waited longest.
         """
-        if any(not self.is_dead(runner) for runner in self.runners):
+        if any(one.runs_what_is_due and not self.is_dead(one.runner) for one in self.seen):
+            return True
+        if self.living(RELAY) and self.living(CELERY) and self._is_oldest_handed:
             return True
         seen = self.contexts.get("wpbridge")
         if seen is not None and self.now - seen < AWAY:
             return True
         age = self.tended_seconds
         return age is not None and age < AWAY.total_seconds()
+
+    @property
+    def _is_oldest_handed(self) -> bool:
+        is_handed, oldest = self.is_handed, self.oldest_open
+        return is_handed is not None and oldest is not None and is_handed(oldest.hook, None)
 
     @cached_property
     def tended_seconds(self) -> float | None:
@@ -238,6 +262,11 @@ class ExaminedSite:
     def due_hooks(self) -> Sequence[str] | None:
         """Return the hooks of due actions; None when there are too many names."""
         return self.rows.due_hooks(self.now)
+
+    @cached_property
+    def due_pairs(self) -> Sequence[Pair]:
+        """Return the oldest due actions by hook and group."""
+        return self.store.due_pairs.due(self.now)
 
     @cached_property
     def pauses(self) -> Sequence[Pause]:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import kombu
 import kombu.exceptions
 
+from wpbridge.dataclass import dataclass
 from wpbridge.errors import BrokerUnavailable, ConfigError
 from wpbridge.executors.celery.messages import Message
 from wpbridge.outcome import class_name, plain
@@ -35,6 +36,16 @@ def queue_named(name: str, url: str) -> kombu.Queue:
     arguments = {"x-max-priority": MOST_URGENT} if is_amqp(url) else None
     exchange = kombu.Exchange(name, type="direct", durable=True)
     return kombu.Queue(name, exchange, routing_key=name, durable=True, queue_arguments=arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durability:
+    """What a Redis says of how it keeps messages; None where it may not be asked."""
+
+    appendonly: str | None = None
+    """``no``: messages are lost when it is killed."""
+    maxmemory_policy: str | None = None
+    """``noeviction``: a full Redis refuses messages. With others it may forget some."""
 
 
 class Broker:
@@ -67,6 +78,29 @@ class Broker:
         """Connect. Raises BrokerUnavailable when the broker does not answer."""
         with self._telling():
             self._open()
+
+    def durability(self) -> Durability | None:
+        """Return how a Redis keeps messages; None for other brokers, which keep what they confirm.
+
+        Raises BrokerUnavailable.
+        """
+        if not self._url.startswith("redis"):
+            return None
+        with self._telling():
+            return Durability(
+                appendonly=self._redis_option("appendonly"),
+                maxmemory_policy=self._redis_option("maxmemory-policy"),
+            )
+
+    def _redis_option(self, name: str) -> str | None:
+        connection = self._open()
+        with connection.channel() as channel:
+            try:
+                told = channel.client.config_get(name)
+            except connection.channel_errors:
+                # An account without this right, or a service that has no such command.
+                return None
+        return str(told[name]) if name in told else None
 
     def publish(self, messages: Sequence[Message]) -> None:
         """Publish messages, and return when the broker has confirmed them all.
