@@ -49,6 +49,21 @@ def test_runners_and_claims_are_shown_as_text(site: Dashboard, store: RunnerStor
     assert "\u202e" not in page
 
 
+def test_a_relay_and_a_worker_of_celery_are_named(
+    site: Dashboard, store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    store.tell_about('{"kind": "relay"}')
+    worker = open_queue(dsn)
+    worker.register(host="there", boot="b", pid=2, pid_started="2")
+    worker.tell_about('{"kind": "celery"}')
+    [one, _] = insert(store, make_new("pay"), make_new("pay"))
+    assert store.claim_due(now=NOW, limit=2, only=ClaimFilter())
+    page = site.text("/workers")
+    for told in ("relay to Celery", "worker of Celery", "2 actions handed to Celery"):
+        assert told in page
+    assert "it was handed to Celery" in site.text(f"/actions/{one}")
+
+
 def test_only_who_may_gets_the_buttons(
     site: Dashboard, store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
 ) -> None:

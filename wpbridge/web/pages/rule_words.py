@@ -10,6 +10,7 @@ RUNNERS: Final = {
     "python": N_("Python"),
     "webhook": N_("webhook"),
     "php": N_("PHP workers"),
+    "celery": N_("Celery"),
     "leave": N_("the plugin"),
     "unknown": N_("unknown"),
 }
