@@ -74,6 +74,18 @@ DAEMONS: Final = (
         (rate(COMPLETED, "runner"), "{{runner}}"),
     ),
     chart(
+        "Runners alive",
+        "Runners of wpbridge by their kind: daemons' workers, relays, Celery's workers and others.",
+        "short",
+        (gauge("wpbridge_runners", "kind"), "{{kind}}"),
+    ),
+    chart(
+        "Handed to Celery",
+        "Actions that relays have handed over and that no worker of Celery has started yet.",
+        "short",
+        (gauge("wpbridge_handed_actions", "broker"), "{{broker}}"),
+    ),
+    chart(
         "Worker processes that died",
         "Deaths per second. What they had in hand is put back by the first runner that looks.",
         PER_SECOND,
