@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import BrokerUnavailable
+from wpbridge.executors.celery.opening import open_broker
 from wpbridge.site.celery_kinds import broker_kind, safe_broker
 from wpbridge.site.config import Settings
 
@@ -53,9 +54,7 @@ def look_at_broker(settings: Settings) -> BrokerSight | None:
         return BrokerSight(address=shown, missing=missing, extra=_EXTRAS.get(kind, "celery"))
     found: list[BrokerSight] = []
     # The libraries do not bound each wait, as that for the name of the host.
-    thread = threading.Thread(
-        target=lambda: found.append(_ask(settings, address, shown)), daemon=True
-    )
+    thread = threading.Thread(target=lambda: found.append(_ask(settings, shown)), daemon=True)
     thread.start()
     thread.join(ANSWER_SECONDS)
     late = f"the broker has not answered within {ANSWER_SECONDS:g} s"
@@ -67,10 +66,8 @@ def _is_there(package: str) -> bool:
     return package in sys.modules or find_spec(package) is not None
 
 
-def _ask(settings: Settings, address: str, shown: str) -> BrokerSight:
-    from wpbridge.executors.celery.broker import Broker  # noqa: PLC0415 - loads kombu
-
-    broker = Broker(address, settings.celery_transport_options)
+def _ask(settings: Settings, shown: str) -> BrokerSight:
+    broker = open_broker(settings, connect_seconds=ANSWER_SECONDS)
     try:
         broker.check()
         return BrokerSight(address=shown, durability=broker.durability())

@@ -144,21 +144,14 @@ class Broker:
     def forgets(self) -> str:
         """Say why the broker may forget its messages when it stops; empty when it does not.
 
-        RabbitMQ keeps durable queues, and SQS everything. Redis keeps what its append-only file
-        has. Raises BrokerUnavailable.
+        Raises BrokerUnavailable.
         """
-        if not self._url.startswith("redis"):
+        told = self.durability()
+        if told is None or told.appendonly == "yes":
             return ""
-        with self._telling():
-            connection = self._open()
-            with connection.channel() as channel:
-                try:
-                    told = channel.client.config_get("appendonly")
-                except connection.channel_errors as error:
-                    return (
-                        f"it does not say whether it keeps a log (CONFIG GET appendonly: {error})"
-                    )
-        return "" if told.get("appendonly") == "yes" else "appendonly is off"
+        if told.appendonly is None:
+            return "it does not say whether appendonly is on"
+        return "appendonly is off"
 
     def close(self) -> None:
         """Close the connection."""
