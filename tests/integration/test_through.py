@@ -16,7 +16,7 @@ from gateway import Gateway, serving
 from rows import column, log_of, query
 from wpbridge import Enqueue, Queue
 from wpbridge.errors import ConfigError, InputError
-from wpbridge.executors.celery.messages import THROUGH_TASK, Whole, whole_of
+from wpbridge.executors.celery.messages import THROUGH_TASK, WholeAction, whole_of
 from wpbridge.store.running.runner_store import RunnerStore
 
 ROUTES = [{"hook": "crm_*", "to": "celery", "queue": "crm", "priority": 9}]
@@ -43,7 +43,7 @@ def queue(broker: Redis, dsn: str, store: RunnerStore) -> Iterator[Queue]:
         yield found
 
 
-def messages(broker: Redis) -> list[tuple[dict[str, Any], Whole]]:
+def messages(broker: Redis) -> list[tuple[dict[str, Any], WholeAction]]:
     """What waits in the queue: the headers, and what the bodies say."""
     found = []
     with kombu.Connection(broker.url) as connection, closing(connection.SimpleQueue("crm")) as crm:

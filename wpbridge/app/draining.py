@@ -16,8 +16,8 @@ from wpbridge.codec import schedule, traceparents
 from wpbridge.codec.keys import THROUGH
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError, StoreError
-from wpbridge.executors.celery.broker import BATCH, Broker, Taken
-from wpbridge.executors.celery.messages import RUN_TASK, THROUGH_TASK, Whole, whole_of
+from wpbridge.executors.celery.broker import BATCH, Broker, TakenMessage
+from wpbridge.executors.celery.messages import RUN_TASK, THROUGH_TASK, WholeAction, whole_of
 from wpbridge.queue.through import site_mark
 from wpbridge.runner.identity import identity
 from wpbridge.runner.liveness import is_gone
@@ -141,7 +141,7 @@ def _reap(mine: RunnerStore, clock: SystemClock, dead: Sequence[RunnerRecord]) -
     mine.unregister()
 
 
-def _wholes(taken: Sequence[Taken], mark: str) -> list[tuple[Whole, Taken]]:
+def _wholes(taken: Sequence[TakenMessage], mark: str) -> list[tuple[WholeAction, TakenMessage]]:
     found = []
     for one in taken:
         if one.task == THROUGH_TASK:
@@ -154,11 +154,11 @@ def _wholes(taken: Sequence[Taken], mark: str) -> list[tuple[Whole, Taken]]:
     return found
 
 
-def _is_void(one: Taken, mark: str) -> bool:
+def _is_void(one: TakenMessage, mark: str) -> bool:
     return one.task == RUN_TASK and isinstance(one.args, list) and one.args[:1] == [mark]
 
 
-def _add(store: OpenStore, wholes: Sequence[Whole]) -> int:
+def _add(store: OpenStore, wholes: Sequence[WholeAction]) -> int:
     """Make rows of actions that messages held; return how many were not there yet."""
     requests = [
         Request(

@@ -20,7 +20,7 @@ from wpbridge.codec import schedule, traceparents
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.executors.base import Mailbox, Report
-from wpbridge.executors.celery.messages import Wake, Whole
+from wpbridge.executors.celery.messages import Wake, WholeAction
 from wpbridge.outcome import Completed, Unrun
 from wpbridge.queue.through import site_mark
 from wpbridge.runner.loop import Runner
@@ -157,7 +157,7 @@ class HandedWorker:
             del self._mailbox.waits[handed.action_id]
         return wait.told
 
-    def run_whole(self, told: Whole) -> str:
+    def run_whole(self, told: WholeAction) -> str:
         """Run an action that its message alone holds; return what became of it.
 
         ``complete``; ``not complete`` for any other end, of which a row tells now; ``row`` when it
@@ -247,7 +247,7 @@ class HandedWorker:
             self._end_process("it is wished that this worker stops")
 
 
-def _action_of(told: Whole, number: int) -> Action:
+def _action_of(told: WholeAction, number: int) -> Action:
     """Return the action that a message holds. Its id and its claim's id lie below 0."""
     return Action(
         id=ActionId(number),

@@ -15,7 +15,7 @@ from wpbridge.store.queueing.adding import UniqueBy
 from wpbridge.store.records import Record
 
 if TYPE_CHECKING:
-    from wpbridge.queue.through import Through
+    from wpbridge.queue.through import BrokerQueue
 
 T = TypeVar("T")
 _MOST_NAMED: Final = 10
@@ -34,7 +34,7 @@ class QueueConnection:
         close_store: bool = True,
         lock: "threading.RLock | None" = None,
         before_adding: Callable[[], None] | None = None,
-        open_through: "Callable[[], Through] | None" = None,
+        open_through: "Callable[[], BrokerQueue] | None" = None,
     ) -> None:
         """Work on a store that is open already, or that the function opens at first use.
 
@@ -50,7 +50,7 @@ class QueueConnection:
         self._wake_name = ""
         self._before_adding = before_adding
         self._open_through = open_through
-        self._opened_through: Through | None = None
+        self._opened_through: BrokerQueue | None = None
         self._left: Mapping[ActionId, str] = {}
         """The actions of the page in hand that a change leaves as they are, each with the reason.
         Who notes the change in its transaction can read it then."""
@@ -77,7 +77,7 @@ class QueueConnection:
             return wake.poke(self._wake_name, wake.folders())
         return 0
 
-    def _through(self) -> "Through":
+    def _through(self) -> "BrokerQueue":
         """Return the way to the broker. Raises ConfigError where the settings have none."""
         with self._lock:
             if self._opened_through is None:

@@ -29,7 +29,7 @@ from wpbridge.store.connect import open_site
 from wpbridge.telling import traces
 
 if TYPE_CHECKING:
-    from wpbridge.queue.through import Through
+    from wpbridge.queue.through import BrokerQueue
 
 __all__ = ["BULK", "Queue", "Which", "opened"]
 
@@ -89,10 +89,10 @@ class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing, QueueMinting
         self.close()
 
 
-def _open_through(settings: Settings) -> "Through":
-    from wpbridge.queue.through import Through  # noqa: PLC0415 - few have a broker
+def _open_through(settings: Settings) -> "BrokerQueue":
+    from wpbridge.queue.through import BrokerQueue  # noqa: PLC0415 - few have a broker
 
-    return Through(settings)
+    return BrokerQueue(settings)
 
 
 @contextlib.contextmanager

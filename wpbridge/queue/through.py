@@ -14,7 +14,7 @@ from wpbridge.action import NewAction
 from wpbridge.codec.keys import new_uuid
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import BrokerUnavailable, ConfigError, InputError
-from wpbridge.executors.celery.messages import Message, Whole, whole
+from wpbridge.executors.celery.messages import Message, WholeAction, whole
 from wpbridge.executors.celery.opening import open_broker
 from wpbridge.queue import wake
 from wpbridge.queue.enqueue import Enqueue, new_action
@@ -40,7 +40,7 @@ def site_mark(store: OpenStore) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedAction:
     """An action that is checked, and may become a message or a row."""
 
     key: str
@@ -49,7 +49,7 @@ class Prepared:
     """Makes its message of the site's mark and a traceparent."""
 
 
-class Through:
+class BrokerQueue:
     """Sends actions to the broker of the settings. Any thread may use it; they take turns."""
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +63,7 @@ class Through:
         self._is_known_to_keep = self._may_forget
         self._away_until = 0.0
 
-    def prepared(self, new: Enqueue, now: datetime) -> Prepared:
+    def prepared(self, new: Enqueue, now: datetime) -> PreparedAction:
         """Check an action. Raises InputError for what the broker cannot do, or no worker runs."""
         refused = {
             "unique": new.unique,
@@ -87,7 +87,7 @@ class Through:
         action, route, key = new_action(new, now), found[1], new_uuid()
 
         def message(site: str, traceparent: str) -> Message:
-            told = Whole(
+            told = WholeAction(
                 site=site,
                 key=key,
                 hook=new.hook,
@@ -99,7 +99,7 @@ class Through:
             )
             return whole(told, queue=route.queue, priority=route.priority)
 
-        return Prepared(key=key, action=action, message=message)
+        return PreparedAction(key=key, action=action, message=message)
 
     def send(self, messages: Sequence[Message]) -> bool:
         """Publish messages; return whether the broker has confirmed them all.

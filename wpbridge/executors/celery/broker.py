@@ -126,7 +126,7 @@ class Broker:
                         return 0
                     raise
 
-    def take(self, queue: str, most: int) -> "list[Taken]":
+    def take(self, queue: str, most: int) -> "list[TakenMessage]":
         """Take up to so many messages out of a queue.
 
         What is not acknowledged goes back when the connection is closed. Raises BrokerUnavailable.
@@ -135,10 +135,10 @@ class Broker:
             self._open()
             if queue not in self._declared:
                 self._declare(queue)
-            found: list[Taken] = []
+            found: list[TakenMessage] = []
             own = queue_named(queue, self._url)(self._producer.channel)
             while len(found) < most and (message := own.get(no_ack=False)) is not None:
-                found.append(Taken(*_told(message), message.ack))
+                found.append(TakenMessage(*_told(message), message.ack))
             return found
 
     def forgets(self) -> str:
@@ -227,7 +227,7 @@ class Broker:
             raise BrokerUnavailable(f"the broker does not answer: {told}") from error
 
 
-class Taken(NamedTuple):
+class TakenMessage(NamedTuple):
     """A message that was taken out of a queue, and is not acknowledged yet."""
 
     task: str

@@ -16,8 +16,7 @@ from wpbridge.errors import InputError
 RUN_TASK: Final = "wpbridge.run"
 """The task that runs an action of the table: its args are those of :class:`Wake`."""
 THROUGH_TASK: Final = "wpbridge.through"
-"""The task that runs an action which only its message holds: its args are those of :class:`Whole`.
-"""
+"""The task that runs an action which only its message holds, as :class:`WholeAction` says."""
 
 
 class Message(NamedTuple):
@@ -69,7 +68,7 @@ def task(name: str, args: list[Any], *, queue: str, hook: str, priority: int | N
     return Message(queue, headers, {"correlation_id": task_id}, body, priority)
 
 
-class Whole(NamedTuple):
+class WholeAction(NamedTuple):
     """An action that is enqueued through the broker."""
 
     site: str
@@ -85,7 +84,7 @@ class Whole(NamedTuple):
     traceparent: str
 
 
-def whole(told: Whole, *, queue: str, priority: int | None = None) -> Message:
+def whole(told: WholeAction, *, queue: str, priority: int | None = None) -> Message:
     """Return the message that holds an action as a whole."""
     return task(THROUGH_TASK, [*told], queue=queue, hook=told.hook, priority=priority)
 
@@ -95,9 +94,9 @@ def wake_of(args: Any) -> Wake:
     return Wake(*_read(args, Wake))
 
 
-def whole_of(args: Any) -> Whole:
+def whole_of(args: Any) -> WholeAction:
     """Read the args of a message that holds an action. Raises InputError as :func:`wake_of`."""
-    return Whole(*_read(args, Whole))
+    return WholeAction(*_read(args, WholeAction))
 
 
 def _read(args: Any, kind: type[NamedTuple]) -> list[Any]:
