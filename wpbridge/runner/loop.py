@@ -24,7 +24,7 @@ from wpbridge.runner.claiming import Claiming
 from wpbridge.runner.handing import Handing
 from wpbridge.runner.held_hooks import HeldHooks
 from wpbridge.runner.identity import Identity
-from wpbridge.runner.idling import Idling
+from wpbridge.runner.idling import LOOK_SECONDS, Idling
 from wpbridge.runner.in_hand import Totals
 from wpbridge.runner.limits import Limits
 from wpbridge.runner.presence import Presence
@@ -143,6 +143,8 @@ class Runner:
 
     def wake(self) -> None:
         """Look at once, since something was enqueued. From any thread."""
+        # One that is woken again and again still looks only so often.
+        self._dry_until = min(self._dry_until, self._run.clock.monotonic() + LOOK_SECONDS)
         self._idling.wake()
         self._run.executor.wake()
 
@@ -253,7 +255,7 @@ class Runner:
         elif run.in_hand.is_empty():
             return self._go_on_with_nothing()
         else:
-            self._bookkeeper.collect(run.executor.reports(self._bookkeeper.seconds_to_flush()))
+            self._bookkeeper.collect(run.executor.reports(self._seconds_to_wait()))
             self._flush_when_due()
         self._mark_when_due()
         self._handing.look_when_due()
@@ -261,6 +263,12 @@ class Runner:
         self._put_back.confirm_when_due()
         self._presence.beat_when_due()
         return True
+
+    def _seconds_to_wait(self) -> float:
+        """Return how long to wait: until endings are written, or until the next look."""
+        flush = self._bookkeeper.seconds_to_flush()
+        left = self._dry_until - self._run.clock.monotonic()
+        return min(flush, left) if left > 0 else flush
 
     def _claim(self) -> None:
         run, in_hand = self._run, self._run.in_hand
