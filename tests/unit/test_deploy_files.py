@@ -1,15 +1,18 @@
 """The files in wpbridge/deploy/: what they start is there, and the times in them fit each other."""
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
 import tarfile
+import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -17,6 +20,7 @@ from click.testing import CliRunner
 
 import assets
 import docs
+from wpbridge.app.handed_worker import STOP_SECONDS
 from wpbridge.cli.main import cli
 from wpbridge.site import web_kinds
 from wpbridge.site.config import Settings, load
@@ -37,6 +41,8 @@ DOCKERFILE = (DEPLOY / "docker" / "Dockerfile").read_text("utf-8")
 
 GATEWAY_UNIT = DEPLOY / "systemd" / "wpbridge-serve@.service"
 WATCH_UNIT = DEPLOY / "systemd" / "wpbridge-watch@.service"
+RELAY_UNIT = DEPLOY / "systemd" / "wpbridge-relay@.service"
+CELERY_UNIT = DEPLOY / "systemd" / "wpbridge-celery@.service"
 
 
 def unit(file: Path = UNIT) -> configparser.ConfigParser:
@@ -160,12 +166,16 @@ def test_the_watcher_is_given_the_time_that_a_look_takes_and_started_again() -> 
     assert (service["Restart"], service["RestartPreventExitStatus"]) == ("always", "2 78")
 
 
-@pytest.mark.parametrize("file", [UNIT, GATEWAY_UNIT, WATCH_UNIT], ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    [UNIT, GATEWAY_UNIT, WATCH_UNIT, RELAY_UNIT, CELERY_UNIT],
+    ids=lambda file: file.stem,
+)
 def test_systemd_takes_the_unit(file: Path, tmp_path: Path) -> None:
     verify = shutil.which("systemd-analyze")
     if verify is None:
         pytest.skip("systemd-analyze is not installed")
-    text = file.read_text("utf-8").replace("/opt/wpbridge/bin/wpbridge", "/bin/true")
+    text = re.sub(r"/opt/wpbridge/bin/(?:wpbridge|celery)", "/bin/true", file.read_text("utf-8"))
     (tmp_path / file.name).write_text(text.replace("/srv/%i", str(tmp_path)), "utf-8")
     done = subprocess.run(
         [verify, "verify", "--man=no", str(tmp_path / file.name.replace("@", "@shop"))],
@@ -176,6 +186,150 @@ def test_systemd_takes_the_unit(file: Path, tmp_path: Path) -> None:
     )
     about_us = [line for line in done.stderr.splitlines() if "wpbridge" in line]
     assert about_us == [], done.stderr
+
+
+# The hand-over to Celery
+
+BROKERS = {"redis": "redis://", "rabbitmq": "amqp://"}
+"""Each has a compose file; and how its address begins."""
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def with_broker(name: str) -> dict[str, Any]:
+    text = (DEPLOY / "docker" / f"celery-{name}.yaml").read_text("utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def image_extras(build: Mapping[str, Any] | None = None) -> set[str]:
+    """The extras of wpbridge in an image."""
+    [default] = re.findall(r"^ARG EXTRAS=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert '"${what}[${EXTRAS}]"' in DOCKERFILE
+    return set((build or {}).get("args", {}).get("EXTRAS", default).split(","))
+
+
+def test_the_extras_of_images_are_there() -> None:
+    there = set(PYPROJECT["project"]["optional-dependencies"])
+    assert image_extras() <= there
+    for name in BROKERS:
+        build = with_broker(name)["services"]["worker"]["build"]
+        assert image_extras(build) == image_extras() | {"celery"} <= there
+
+
+def unknown_to_celery(words: Sequence[str]) -> list[str]:
+    """What a command line of Celery's names that is not there."""
+    pytest.importorskip("celery", reason="celery is not installed (pip install 'wpbridge[celery]')")
+    root, application, name = words[:2], words[2], words[3]
+    assert root == ["celery", "-A"]
+    assert application == "wpbridge.celery_app"
+    assert (ROOT / "wpbridge" / "celery_app" / "__init__.py").exists()
+    commands = import_module("celery.bin.celery").celery.commands
+    known = {word for one in commands[name].params for word in (*one.opts, *one.secondary_opts)}
+    return [word for word in words[4:] if word.startswith("-") and word not in known]
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_relay_and_workers_of_a_compose_file_can_start(name: str) -> None:
+    services = with_broker(name)["services"]
+    assert set(services) == {name, "relay", "worker"}
+    relay, worker = services["relay"], services["worker"]
+    assert docs.unknown_words(" ".join(["wpbridge", *relay["command"]])) == []
+    assert unknown_to_celery([*worker["entrypoint"], *worker["command"]]) == []
+    for one in (relay, worker):
+        # What compose puts in.
+        env = {
+            key: re.sub(
+                r"\$\{(\w+)[^}]*\}", "mysql://u:p@db/w" if "DSN" in key else "s3cret", value
+            )
+            for key, value in one["environment"].items()
+        }
+        settings = load({}, env, Path("/"))
+        assert settings.log_format == "json"
+        assert settings.handlers == ("hooks",)
+        assert settings.celery_broker is not None
+        address = urlsplit(settings.celery_broker)
+        assert settings.celery_broker.startswith(BROKERS[name])
+        assert (address.hostname, address.password) == (name, "s3cret")
+        assert (one["restart"], one["init"]) == ("unless-stopped", True)
+        assert one["depends_on"] == {name: {"condition": "service_healthy"}}
+    # Longer than it takes to write what has ended.
+    assert (seconds_of(worker["stop_grace_period"]) or 0) >= STOP_SECONDS + 60
+    assert (seconds_of(relay["stop_grace_period"]) or 0) >= 30
+    assert worker["deploy"]["replicas"] == 2
+    check = worker["healthcheck"]["test"]
+    assert check[0] == "CMD-SHELL"
+    assert unknown_to_celery(check[1].split()) == []
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_a_broker_keeps_its_messages_and_is_reached_by_nobody_else(name: str) -> None:
+    file = with_broker(name)
+    broker = file["services"][name]
+    assert "ports" not in broker
+    assert broker["networks"] == ["broker"]
+    assert file["networks"]["broker"] == {"internal": True}
+    [volume] = broker["volumes"]
+    assert volume.split(":")[0] in file["volumes"]
+    assert broker["restart"] == "unless-stopped"
+    assert broker["healthcheck"]["test"]
+    assert (seconds_of(broker["stop_grace_period"]) or 0) >= 30
+    assert ":?" in (DEPLOY / "docker" / f"celery-{name}.yaml").read_text("utf-8")
+    if name == "rabbitmq":
+        # Its folder is named after its node.
+        assert broker["hostname"]
+
+
+def test_redis_is_told_to_keep_everything_and_takes_its_options(tmp_path: Path) -> None:
+    words = with_broker("redis")["services"]["redis"]["command"]
+    told = dict(zip(words[1::2], words[2::2], strict=True))
+    assert (told["--appendonly"], told["--appendfsync"]) == ("yes", "always")
+    assert told["--maxmemory-policy"] == "noeviction"
+    assert told["--requirepass"].startswith("${BROKER_PASSWORD:?")
+    server = shutil.which(words[0])
+    if server is None:
+        pytest.skip("redis-server is not installed (apt-get install redis-server)")
+    done = subprocess.run(
+        # It reads its options first, and then cannot listen.
+        [server, *words[1:], "--dir", str(tmp_path), "--bind", "192.0.2.1", "--port", "1"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "FATAL CONFIG FILE ERROR" not in done.stdout + done.stderr
+    assert "192.0.2.1" in done.stdout + done.stderr
+
+
+def test_units_of_the_hand_over_say_how_they_are_to_be_treated() -> None:
+    relay, worker = unit(RELAY_UNIT)["Service"], unit(CELERY_UNIT)["Service"]
+    start = relay["ExecStart"].replace("/opt/wpbridge/bin/", "")
+    assert docs.unknown_words(start) == []
+    # % is doubled for Celery's own.
+    start = worker["ExecStart"].replace("/opt/wpbridge/bin/", "")
+    assert unknown_to_celery(start.replace("%%", "%").split()) == []
+    assert "--hostname %i@%%h" in start
+    daemon = unit()["Service"]
+    for one in (relay, worker):
+        assert (one["User"], one["KillMode"], one["Restart"]) == ("www-data", "mixed", "always")
+        assert "78" in one["RestartPreventExitStatus"].split()
+        assert "143" in one["SuccessExitStatus"].split()
+        hardened = {key: daemon[key] for key in daemon if key.startswith(("NoNew", "P"))}
+        assert {key: one.get(key) for key in hardened} == hardened
+        for key in ("WorkingDirectory", "EnvironmentFile"):
+            assert one[key] == daemon[key]
+    assert (seconds_of(worker["TimeoutStopSec"]) or 0) >= STOP_SECONDS + 60
+    assert (seconds_of(relay["TimeoutStopSec"]) or 0) >= 30
+
+
+@pytest.mark.parametrize("who", ["relay", "worker"])
+def test_policies_allow_single_calls_for_one_queue(who: str) -> None:
+    policy = json.loads((DEPLOY / "aws" / f"iam-policy-sqs-{who}.json").read_text("utf-8"))
+    assert policy["Version"] == "2012-10-17"
+    [statement] = policy["Statement"]
+    assert statement["Effect"] == "Allow"
+    assert re.fullmatch(r"arn:aws:sqs:[a-z0-9-]+:\d{12}:[\w-]+", statement["Resource"])
+    # tests/integration/test_celery_sqs.py: these are what is called.
+    assert all(re.fullmatch(r"sqs:[A-Z]\w+", one) for one in statement["Action"])
+    assert statement["Action"] == sorted(statement["Action"])
 
 
 # The gateway, and the proxies before it
@@ -213,7 +367,7 @@ def test_its_container_is_reached_and_has_the_extra() -> None:
     listen = web_kinds.Listen.of(command[command.index("--listen") + 1])
     assert (listen.is_loopback, [str(listen.port)]) == (False, gateway()["expose"])
     assert f":{listen.port}/livez" in gateway()["healthcheck"]["test"][-1]
-    assert "[sha2,ed25519,alerts,metrics,web]" in DOCKERFILE
+    assert {"sha2", "ed25519", "alerts", "metrics", "web"} <= image_extras()
     variables = {
         name: "mysql://u:p@db/w" if "DSN" in name else str(value)
         for name, value in gateway()["environment"].items()
