@@ -51,6 +51,7 @@ NOT_RUN: Final = {
     "users add anna --role operator": "it asks for a password on a terminal",
     "docker exec": "there is no container here",
     "wpbridge work": "it runs until it is stopped",
+    "wpbridge relay": "it needs a broker; tests/integration/test_celery_page.py runs it",
     "wpbridge serve": "it runs until it is stopped",
     "wpbridge exporter": "it runs until it is stopped",
     "wpbridge probe": "it needs a daemon",
@@ -60,6 +61,8 @@ NOT_RUN: Final = {
     "--metrics-textfile /": "it needs a folder of the system",
 }
 """Commands that are not run, by a part of them, and why."""
+NEEDS_BROKER: Final = 'through="celery"'
+"""Python that is not run here, either: tests/integration/test_celery_page.py does."""
 NEEDS_PHP: Final = ("--php", "--ask-wordpress", "--ask-php")
 
 
@@ -628,7 +631,8 @@ def run_python(world: World, page: Path, needs_not: str) -> dict[str, Any]:
     )
     names: dict[str, Any] = {"__name__": "docs"}
     for fence in fences(page):
-        if fence.language == "python" and f"import {needs_not}" not in fence.text:
+        is_for_others = f"import {needs_not}" in fence.text or NEEDS_BROKER in fence.text
+        if fence.language == "python" and not is_for_others:
             text = "\n" * (fence.at - 1) + fence.text.replace(place, real)
             exec(compile(text, str(page), "exec"), names)  # noqa: S102 - our own docs
     return names
