@@ -1,5 +1,6 @@
 """The page about the hand-over to Celery, followed line by line with a Redis of its own."""
 
+import json
 import re
 import shlex
 import signal
@@ -18,13 +19,11 @@ from conftest import ROOT, needs
 from daemons import until
 from fences import fences
 from page_shell import Shell, write_files
-from wpbridge.cli.relay import relay
 from wpbridge.site.config import load
 
 PAGE: Final = ROOT / "docs" / "how-to" / "hand-over-to-celery.md"
 EXPLAINED: Final = ROOT / "docs" / "explain" / "celery.md"
 WORDPRESS: Final = " --path /var/www/html"
-HAS_DRAIN: Final = any("--drain" in one.opts for one in relay.params)
 
 
 def of(language: str) -> list[str]:
@@ -78,6 +77,11 @@ class Hosts:
     def log(self, name: str) -> str:
         return (self.shell.folder / f"{name}.log").read_text(errors="replace")[-3000:]
 
+    def kinds(self) -> list[str]:
+        """Which runners there are."""
+        told = json.loads(self.type("wpbridge workers list --format json"))
+        return sorted(one["kind"] for one in told)
+
     def orders(self) -> list[int]:
         """What the handler has logged."""
         with closing(sqlite3.connect(self.shell.folder / "queue.db")) as connection:
@@ -122,8 +126,9 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path) -> None:
         with hosts.started(work):
             hosts.type(add)
             hosts.await_completed(1)
-            until(lambda: hosts.type(well).count("celery") == 4, "four processes", 60, pause=0.5)
-            assert "relay" in hosts.type(well)
+            wanted = [*["celery"] * 4, "relay"]
+            until(lambda: hosts.kinds() == wanted, lambda: str(hosts.kinds()), 60, pause=0.5)
+            assert hosts.type(well)
             # Its message alone holds it, and each has a row in the end.
             through = next(text for text in of("python") if "through=" in text)
             here = through.replace('"/var/www/html"', "")
@@ -133,18 +138,17 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path) -> None:
             hosts.await_completed(102)
             assert len(hosts.orders()) == 102
             assert set(hosts.orders()) == {17, *range(100, 200)}
-        if HAS_DRAIN:
-            hosts.type(add)
-            hosts.type(drain)
-            assert broker.depth("mail") == 0
-    if HAS_DRAIN:
-        # The last step: nobody hands it over, and a run takes it.
-        local = settings.read_text("utf-8").replace(
-            'to = "celery"\nqueue = "mail"', 'to = "python"'
-        )
-        settings.write_text(local, "utf-8")
-        hosts.type("wpbridge claim-and-run")
-        assert hosts.completed() == 103
+        # No worker is there to start it.
+        hosts.type(add)
+        until(lambda: broker.depth("mail") == 1, hosts.log("relay"), 60)
+        assert "stopped 1 relay(s), dropped 1 message(s)" in hosts.type(drain)
+        assert broker.depth("mail") == 0
+    local = settings.read_text("utf-8")
+    routed = 'to = "celery"\nqueue = "mail"'
+    assert routed in local
+    settings.write_text(local.replace(routed, 'to = "python"'), "utf-8")
+    hosts.type("wpbridge claim-and-run")
+    assert hosts.completed() == 103
 
 
 def test_the_page_tells_figures_that_the_bench_has() -> None:
