@@ -16,7 +16,7 @@ from brokers import HOST, SQS, missing_sqs
 from cli_helpers import state_of
 from conftest import ROOT, needs
 from daemons import until
-from wpbridge.executors.celery.messages import Whole, whole
+from wpbridge.executors.celery.messages import WholeAction, whole
 
 POLICIES: Final = ROOT / "wpbridge" / "deploy" / "aws"
 SERVER: Final = """
@@ -157,7 +157,7 @@ def test_relay_and_workers_ask_what_their_policies_allow(tmp_path: Path, broker:
     assert handed | broker.take_calls() == allowed("relay")
     # What belongs to another site is given back, and becomes visible again.
     stray = whole(
-        Whole(
+        WholeAction(
             "other.wp_", "01a22a06-712e-74e6-92b5-78b8e2e1617c", "send_mail", "[18]", "", 10, 1, ""
         ),
         queue="mail",
