@@ -414,6 +414,28 @@ def test_messages_that_are_none_of_ours_are_refused_and_harm_nothing(
     invariants_when_left(it, store)
 
 
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_messages_that_celery_cannot_read_stop_no_worker(
+    broker: str, begin: Begin, store: RunnerStore
+) -> None:
+    it = begin(broker)
+    worker = it.worker(concurrency=1)
+    told = {"content_type": "application/json", "content_encoding": "utf-8"}
+    # Of the older protocol, and without an id.
+    send(it, {"task": "somebody.else", "args": []})
+    send(it, {"task": ["a", "list"], "id": "1"})
+    send(it, b"[[], {}, {}]", headers={"task": "somebody.else"}, **told)
+    send(it, b"[[], {}, {}]", headers={"task": "wpbridge.run"}, **told)
+    send(it, b"[[], {}, {}]", headers={"task": "wpbridge.run", "id": "1", "eta": "soon"}, **told)
+    send(it, b"7", headers={"task": "wpbridge.run", "id": "2"}, correlation_id="2", **told)
+    (one,) = added(store, "quick")
+    it.relay()
+    it.drained(20.0)
+    assert status(store, one) == "complete"
+    assert "Frequent restarts" not in worker.log()
+    assert "Connection to broker lost" not in worker.log()
+
+
 ALL_ACTIONS = "SELECT action_id FROM wp_actionscheduler_actions"
 
 

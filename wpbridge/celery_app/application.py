@@ -56,6 +56,7 @@ def _application(settings: Settings, broker: str) -> celery.Celery:
         # A message is acknowledged before its action starts: a fence decides, not redelivery.
         task_acks_late=False,
         worker_prefetch_multiplier=1,
+        worker_consumer="wpbridge.celery_app.consumer:Consumer",
         task_queues=queues,
         task_default_queue=queues[0].name,
         task_create_missing_queues=False,
