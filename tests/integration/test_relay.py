@@ -440,7 +440,7 @@ ALL_ACTIONS = "SELECT action_id FROM wp_actionscheduler_actions"
 
 
 def open_site_mark(store: RunnerStore) -> str:
-    from wpbridge.app.relay import site_mark  # noqa: PLC0415 - loads kombu
+    from wpbridge.queue.through import site_mark  # noqa: PLC0415 - loads kombu
 
     return site_mark(store.parts)
 
