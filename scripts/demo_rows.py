@@ -32,16 +32,16 @@ def load(folder: Path, database: Path) -> None:
     connection.close()
 
 
-def show(database: Path) -> None:
+def show(database: Path, most: int = -1) -> None:
     connection = sqlite3.connect(database)
     query = (
         "SELECT a.action_id, a.hook, a.status, a.attempts, a.scheduled_date_gmt,"
         " (SELECT message FROM wp_actionscheduler_logs l WHERE l.action_id = a.action_id"
-        " ORDER BY log_id DESC LIMIT 1) FROM wp_actionscheduler_actions a ORDER BY 1"
+        " ORDER BY log_id DESC LIMIT 1) FROM wp_actionscheduler_actions a ORDER BY 1 LIMIT ?"
     )
     line = "{:>3}  {:<16} {:<12} {:>8}  {:<20} {}"
     print(line.format("id", "hook", "status", "attempts", "scheduled (UTC)", "last log row"))
-    for row in connection.execute(query):
+    for row in connection.execute(query, (most,)):
         print(line.format(*row[:5], str(row[5])[:90]))
     connection.close()
 

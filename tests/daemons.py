@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import warm
 
 DEADLINE_SECONDS = 300.0
@@ -98,7 +96,7 @@ class Daemon:
             try:
                 message = self.ear.recv(4096).decode()
             except TimeoutError:
-                pytest.fail(f"{word} was not told; {self.err()}")
+                raise AssertionError(f"{word} was not told; {self.err()}") from None
             self.heard.append(message)
             if word in message:
                 return message

@@ -61,6 +61,8 @@ def _application(settings: Settings, broker: str) -> celery.Celery:
         task_default_queue=queues[0].name,
         task_create_missing_queues=False,
         worker_redirect_stdouts=False,
+        # Its message is gone, so a task that runs must end.
+        worker_cancel_long_running_tasks_on_connection_loss=False,
         enable_utc=True,
         timezone="UTC",
     )

@@ -5,6 +5,7 @@ pools of threads and ``solo`` have one runner in the only process there is. Gree
 handlers run on threads of their own, which greenlets would block.
 """
 
+import logging
 import os
 import signal
 from typing import Any, Final
@@ -36,6 +37,7 @@ class Processes:
         celery.signals.worker_process_shutdown.connect(lambda **_: self._end(), **strong)
         celery.signals.worker_ready.connect(self._when_ready, **strong)
         celery.signals.worker_shutdown.connect(lambda **_: self._end(), **strong)
+        celery.signals.setup_logging.connect(_set_up_log, **strong)
 
     def here(self) -> HandedWorker:
         """Return the runner of this process; it begins with the first task at the latest."""
@@ -87,10 +89,16 @@ class Refusals(celery.bootsteps.Step):  # type: ignore[misc]
                 " drivers that would block all greenlets; use --pool prefork or --pool threads"
             )
         try:
-            settings = load({}, os.environ, working_folder())
+            load({}, os.environ, working_folder())
         except WpbridgeError as error:
             _refuse(str(error))
-        lines.set_up(settings.verbose, settings.log_format, site="")
+
+
+def _set_up_log(loglevel: int, **_: object) -> None:
+    """Write all lines as wpbridge does, and those of Celery from the level that it was given."""
+    settings = load({}, os.environ, working_folder())
+    lines.set_up(settings.verbose, settings.log_format)
+    logging.getLogger("celery").setLevel(loglevel)
 
 
 def _refuse(reason: str) -> None:
