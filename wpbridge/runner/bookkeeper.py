@@ -94,13 +94,13 @@ class Bookkeeper:
         if state is None:
             # Others had taken it over; perhaps it has come back to us since, and runs anew.
             return
+        if isinstance(report.outcome, Unrun) and not state.is_marked:
+            self._run.in_hand.unrun.append(report.call.action)
+            return
         self._claim_size.note(report.call.action.hook, report.took)
         self._tell_started(report.call, state, report.started_at)
         if isinstance(report.outcome, Booked):
             self._run.in_hand.ended_by_plugin.append(report)
-            return
-        if isinstance(report.outcome, Unrun) and not state.is_marked:
-            self._run.in_hand.unrun.append(report.call.action)
             return
         ending, outcome = concluding.concluded(
             report.call.action,

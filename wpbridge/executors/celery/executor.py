@@ -86,8 +86,8 @@ class CeleryExecutor:
         self._lock = threading.Lock()
         self._calls: dict[Call, _Sent] = {}
         self._queue: queue.SimpleQueue[_Sent | None] = queue.SimpleQueue()
-        self._away: str | None = None
-        """Why nothing can be handed over just now."""
+        self._away: str | None = "the broker was not asked yet"
+        """Why nothing can be handed over just now. Nothing is claimed meanwhile."""
         self._is_closed = False
         self._thread = threading.Thread(target=self._work, name="wpbridge-relay", daemon=True)
         self._thread.start()
@@ -176,6 +176,7 @@ class CeleryExecutor:
     # The thread
 
     def _work(self) -> None:
+        self._reach()
         looked_at = self._clock.monotonic()
         while not self._is_closed:
             batch = self._batch()
@@ -238,19 +239,29 @@ class CeleryExecutor:
     def _be_away(self, reason: str) -> None:
         """Put back what is not confirmed, and try to reach the broker until it answers."""
         self._away = reason
-        address = self._broker.address
-        tell("celery.away", broker=address, reason=reason)
+        tell("celery.away", broker=self._broker.address, reason=reason)
+        self._put_back_unsent(reason)
+        self._wait(FIRST_PAUSE_SECONDS)
+        self._reach(is_told=True)
+
+    def _reach(self, *, is_told: bool = False) -> None:
+        """Try to reach the broker until it answers. Say once that it does not, and that it does."""
         pause = FIRST_PAUSE_SECONDS
         while not self._is_closed:
-            self._put_back_unsent(reason)
             try:
                 self._broker.check()
-            except BrokerUnavailable:
+            except BrokerUnavailable as error:
+                self._away = str(error)
+                if not is_told:
+                    is_told = True
+                    tell("celery.away", broker=self._broker.address, reason=str(error))
+                self._put_back_unsent(str(error))
                 self._wait(pause * random.uniform(0.75, 1.0))  # noqa: S311
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
                 self._away = None
-                tell("celery.back", broker=address)
+                if is_told:
+                    tell("celery.back", broker=self._broker.address)
                 self._mailbox.wake()
                 return
 
