@@ -27,6 +27,7 @@ from daemons import until
 from databases import Databases
 from factories import make_new
 from handover import Handover, Process, handing_over
+from proxy import Proxy
 from receiver import Receiver, receiving
 from rows import change, column, log_of, query
 from stores import open_store
@@ -616,6 +617,27 @@ def test_a_relay_waits_for_its_broker_and_holds_nothing_meanwhile(
     it.drained()
     assert it.statuses() == {"complete": 10}
     assert len(records(it.folder, "quick")) == 10
+    invariants_when_left(it, store)
+
+
+@pytest.mark.parametrize(("broker", "pool"), [("rabbitmq", "threads"), ("redis", "prefork")])
+def test_a_worker_whose_connection_was_cut_goes_on(
+    broker: str, pool: str, begin: Begin, store: RunnerStore
+) -> None:
+    it = begin(broker)
+    with Proxy(("127.0.0.1", it.broker.port)) as proxy:
+        settings = (it.folder / "wpbridge.toml").read_text(encoding="utf-8")
+        settings = settings.replace(f":{it.broker.port}", f":{proxy.port}")
+        (it.folder / "wpbridge.toml").write_text(settings, encoding="utf-8")
+        worker = it.worker(pool=pool, concurrency=4)
+        it.relay()
+        added(store, *["slow"] * 12)
+        for number in (1, 5):
+            until(lambda: len(records(it.folder, "start")) >= number, "starts")  # noqa: B023
+            proxy.cut()
+        it.drained(40.0)
+        assert it.statuses() == {"complete": 12}
+        assert worker.end() == 0
     invariants_when_left(it, store)
 
 

@@ -56,6 +56,9 @@ def _application(settings: Settings, broker: str) -> celery.Celery:
         # A message is acknowledged before its action starts: a fence decides, not redelivery.
         task_acks_late=False,
         worker_prefetch_multiplier=1,
+        # It would be restored from the pool's threads, which then wait for ever for each other's
+        # answers on the one connection to RabbitMQ.
+        worker_enable_prefetch_count_reduction=False,
         worker_consumer="wpbridge.celery_app.consumer:Consumer",
         task_queues=queues,
         task_default_queue=queues[0].name,
