@@ -1,5 +1,7 @@
 """The storms of tests/faults, round after round with fresh seeds, until the time is up.
 
+With --celery it is one storm over each broker, with as many actions as a third of the time allows.
+
 A line a round. The first broken promise ends it with exit code 1, its seed, and the folder that
 holds the evidence: what the handlers recorded, the daemons' logs, and a dump of the tables.
 """
@@ -13,13 +15,27 @@ import sys
 import tempfile
 import time
 import traceback
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+import handover_storm
 import storm
+from brokers import (
+    missing_rabbitmq,
+    missing_redis,
+    missing_sqs,
+    private_rabbitmq,
+    private_redis,
+    private_sqs,
+)
 from namespaces import missing_namespaces
 from servers import missing_mariadb, private_mariadb
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_SEEDS = 1 << 32
 
@@ -29,11 +45,15 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, required=True, help="start no round after this")
     parser.add_argument("--seed", type=int, help="of the first round; the others follow from it")
     parser.add_argument("--scenario", choices=storm.PLANS, help="only this one")
+    parser.add_argument("--celery", action="store_true", help="storms over what Celery runs")
+    parser.add_argument("--actions", type=int, default=100_000, help="of each broker, at most")
     wanted = parser.parse_args()
     if reason := missing_mariadb():
         print(f"soak: {reason}", file=sys.stderr)
         return 78
     os.environ.pop("WPBRIDGE_SEED", None)
+    if wanted.celery:
+        return soak_celery(wanted.minutes * 60, wanted.seed, wanted.actions)
     names = [wanted.scenario] if wanted.scenario else list(storm.PLANS)
     if reason := missing_namespaces():
         print(f"soak: without storms in namespaces: {reason}", file=sys.stderr)
@@ -64,6 +84,36 @@ def soak(names: list[str], seconds: float, first: int | None) -> int:
                 return 0
             seed = random.Random(seed).randrange(MOST_SEEDS)  # noqa: S311 - to be repeated
     raise AssertionError("there is always a next round")
+
+
+def soak_celery(seconds: float, first: int | None, actions: int) -> int:
+    brokers: dict[str, tuple[Callable[[], str], Callable[[Path], Any]]] = {
+        "rabbitmq": (missing_rabbitmq, private_rabbitmq),
+        "redis": (missing_redis, private_redis),
+        "sqs": (missing_sqs, private_sqs),
+    }
+    seed = random.SystemRandom().randrange(MOST_SEEDS) if first is None else first
+    throw, code = handover_storm.for_long(seconds / len(brokers)), 0
+    with private_mariadb(storm.SERVER_OPTIONS, may_be_killed=True) as server:
+        for name, (missing, private) in brokers.items():
+            if reason := missing():
+                print(f"soak: without {name}: {reason}", file=sys.stderr)
+                continue
+            plan = replace(handover_storm.FULL, actions=actions, throw=throw)
+            folder = Path(tempfile.mkdtemp(prefix=f"soak-{name}-"))
+            (folder / "broker").mkdir()
+            (folder / "storm").mkdir()
+            try:
+                with private(folder / "broker") as broker:
+                    told = handover_storm.weather(plan, seed, folder / "storm", server, broker)
+            except Exception:  # noqa: BLE001 - whatever it was, the seed repeats it
+                traceback.print_exc()
+                print(f"soak: {name} seed={seed} broke; evidence in {folder}", flush=True)
+                code = 1
+                continue
+            shutil.rmtree(folder)
+            print(told, flush=True)
+    return code
 
 
 if __name__ == "__main__":

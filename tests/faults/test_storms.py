@@ -6,8 +6,6 @@ often; every kind of harm is thrown, and the same must hold. ``scripts/soak`` ha
 ``WPBRIDGE_SEED`` throws again what a printed seed threw, in a storm of the same length.
 """
 
-import os
-import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,9 +14,9 @@ import pytest
 import storm
 from conftest import TOLD, needs
 from namespaces import missing_namespaces
+from seeds import seed
 from servers import MariaDB, missing_mariadb, private_mariadb
 
-MOST_SEEDS = 1 << 32
 PLANS = {name: plan for name, plan in storm.PLANS.items() if not plan.is_long}
 
 
@@ -28,11 +26,6 @@ def stormy_server() -> Iterator[MariaDB]:
     needs(missing_mariadb())
     with private_mariadb(storm.SERVER_OPTIONS, may_be_killed=True) as server:
         yield server
-
-
-def seed() -> int:
-    # Not from `random` itself, which the test run has seeded.
-    return int(os.environ.get("WPBRIDGE_SEED") or random.SystemRandom().randrange(MOST_SEEDS))
 
 
 @pytest.mark.parametrize("name", PLANS)

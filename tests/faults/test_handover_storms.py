@@ -1,0 +1,63 @@
+"""Storms over what is handed over to Celery; docs/explain/celery.md says what each crash leaves.
+
+``WPBRIDGE_SEED`` throws again what a printed seed threw. With ``--full`` every broker has the long
+form. Without it RabbitMQ has each kind of harm over fewer actions, and the others have a brief one.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+import handover_storm
+import storm
+from brokers import (
+    Broker,
+    missing_rabbitmq,
+    missing_redis,
+    missing_sqs,
+    private_rabbitmq,
+    private_redis,
+    private_sqs,
+)
+from conftest import TOLD, needs
+from seeds import seed
+from servers import MariaDB, missing_mariadb, private_mariadb
+
+BROKERS: dict[str, tuple[Callable[[], str], Callable[[Path], AbstractContextManager[Broker]]]] = {
+    "rabbitmq": (missing_rabbitmq, private_rabbitmq),
+    "redis": (missing_redis, private_redis),
+    "sqs": (missing_sqs, private_sqs),
+}
+
+
+@pytest.fixture(scope="module")
+def stormy_server() -> Iterator[MariaDB]:
+    """A server that may be killed."""
+    needs(missing_mariadb())
+    with private_mariadb(storm.SERVER_OPTIONS, may_be_killed=True) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_nothing_is_lost_and_no_fence_starts_anything_twice(
+    name: str,
+    stormy_server: MariaDB,
+    tmp_path: Path,
+    pytestconfig: pytest.Config,
+    record_property: Callable[[str, object], None],
+) -> None:
+    missing, private = BROKERS[name]
+    needs(missing())
+    plan = handover_storm.FULL if name == "rabbitmq" else handover_storm.BRIEF
+    if pytestconfig.getoption("--full"):
+        plan = handover_storm.FULL
+    elif name == "rabbitmq":
+        plan = plan.shortened()
+    (tmp_path / "broker").mkdir()
+    (tmp_path / "storm").mkdir()
+    with private(tmp_path / "broker") as broker:
+        weathered = handover_storm.weather(plan, seed(), tmp_path / "storm", stormy_server, broker)
+    record_property(TOLD, str(weathered))
+    assert sum(weathered.statuses.values()) >= plan.actions
