@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,7 @@ from rows import change, column, log_of, query
 from stores import open_store
 from wpbridge.action import NewAction
 from wpbridge.clock import SystemClock
+from wpbridge.errors import BrokerUnavailable
 from wpbridge.executors.celery.messages import Wake, wake
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.running.runner_store import RunnerStore
@@ -639,6 +641,37 @@ def test_a_worker_whose_connection_was_cut_goes_on(
         assert it.statuses() == {"complete": 12}
         assert worker.end() == 0
     invariants_when_left(it, store)
+
+
+@pytest.mark.parametrize("name", ["redis", "rabbitmq"])
+def test_a_broker_that_hangs_is_away(
+    name: str, brokers: Callable[[str], Broker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes connections and bytes, and answers nothing: a relay may not wait for ever."""
+    from wpbridge.executors.celery import broker as module  # noqa: PLC0415 - loads kombu
+
+    monkeypatch.setattr(module, "CONFIRM_SECONDS", 1.0)
+    broker, queue = brokers(name), f"q{uuid.uuid4().hex}"
+    message = wake(Wake("s", 1, 1, "1.a"), queue=queue, hook="h")
+    with Proxy(("127.0.0.1", broker.port)) as proxy:
+        url = broker.url.replace(f":{broker.port}", f":{proxy.port}")
+        asks: list[Callable[[module.Broker], object]] = [
+            lambda one: one.publish([message]),
+            lambda one: one.depth(queue),
+        ]
+        for ask in asks:
+            ours = module.Broker(url, {})
+            ours.publish([message])
+            proxy.stall()
+            began = time.monotonic()
+            with pytest.raises(BrokerUnavailable):
+                ask(ours)
+            assert time.monotonic() - began < 10.0
+            proxy.flow()
+            # It is connected anew, and works again.
+            ours.publish([message])
+            assert ours.depth(queue) >= 1
+            ours.close()
 
 
 @pytest.mark.long

@@ -166,7 +166,9 @@ class Broker:
         if self._connection is not None:
             return self._connection
         connection = self._connection = kombu.Connection(
-            self._url, connect_timeout=self._connect_seconds, transport_options=self._options
+            self._url,
+            connect_timeout=self._connect_seconds,
+            transport_options={**self._patience(), **self._options},
         )
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=self._connect_seconds)
         channel = connection.channel()
@@ -174,6 +176,16 @@ class Broker:
         if is_amqp(self._url):
             self._confirms = _Confirms(connection, channel, self._confirm_seconds)
         return connection
+
+    def _patience(self) -> dict[str, float]:
+        """Return how long a broker may take that has our connection and answers nothing.
+
+        Without it, a relay would wait for ever, and hold what it has claimed. SQS has a limit.
+        """
+        seconds = self._confirm_seconds
+        if is_amqp(self._url):
+            return {"read_timeout": seconds, "write_timeout": seconds}
+        return {"socket_timeout": seconds} if self._url.startswith("redis") else {}
 
     def _declare(self, name: str) -> None:
         queue_named(name, self._url)(self._producer.channel).declare()
