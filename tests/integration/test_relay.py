@@ -126,6 +126,7 @@ HOOKS = (
     *("quick", "fails", "flaky", "snoozes", "again", "cancels", "chain", "tells", "alone"),
     *("awaited", "once", "hangs", "alone_hangs", "posted", "nobody"),
 )
+LONG_REDIS = pytest.param("redis", marks=pytest.mark.long)
 BROKERS: dict[str, tuple[Callable[[], str], Callable[[Path], AbstractContextManager[Broker]]]] = {
     "redis": (missing_redis, private_redis),
     "rabbitmq": (missing_rabbitmq, private_rabbitmq),
@@ -361,7 +362,7 @@ def send(it: Handover, body: Any, **more: Any) -> None:
         connection.Producer().publish(body, exchange="", routing_key=it.queue, **more)
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+@pytest.mark.parametrize("broker", [LONG_REDIS, "rabbitmq"])
 def test_messages_that_are_none_of_ours_are_refused_and_harm_nothing(
     broker: str, begin: Begin, store: RunnerStore
 ) -> None:
@@ -417,7 +418,7 @@ def test_messages_that_are_none_of_ours_are_refused_and_harm_nothing(
     invariants_when_left(it, store)
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+@pytest.mark.parametrize("broker", [LONG_REDIS, "rabbitmq"])
 def test_messages_that_celery_cannot_read_stop_no_worker(
     broker: str, begin: Begin, store: RunnerStore
 ) -> None:
@@ -469,7 +470,9 @@ def invariants_when_left(it: Handover, store: RunnerStore) -> None:
 # The ends of relays and workers
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_a_relay_that_ends_frees_what_no_worker_has_started(
     number: signal.Signals, begin: Begin, store: RunnerStore
 ) -> None:
@@ -510,14 +513,14 @@ def test_a_worker_that_ends_writes_all_endings(pool: str, begin: Begin, store: R
 
 def test_children_that_end_after_each_task_lose_nothing(begin: Begin, store: RunnerStore) -> None:
     it = begin("rabbitmq")
-    added(store, *["quick"] * 20)
+    added(store, *["quick"] * 8)
     it.worker("--max-tasks-per-child", "1", concurrency=2)
     it.relay()
     it.drained()
     found = records(it.folder, "quick")
-    assert len(found) == 20
-    assert len({pid for _, pid in found}) == 20
-    assert it.statuses() == {"complete": 20}
+    assert len(found) == 8
+    assert len({pid for _, pid in found}) == 8
+    assert it.statuses() == {"complete": 8}
     invariants_when_left(it, store)
 
 
@@ -552,7 +555,7 @@ def test_what_is_paused_or_canceled_meanwhile_is_not_started(
     invariants_when_left(it, store)
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+@pytest.mark.parametrize("broker", [LONG_REDIS, "rabbitmq"])
 def test_celery_looks_at_its_workers_and_hears_their_events(
     broker: str, begin: Begin, store: RunnerStore
 ) -> None:
@@ -622,7 +625,10 @@ def test_a_relay_waits_for_its_broker_and_holds_nothing_meanwhile(
     invariants_when_left(it, store)
 
 
-@pytest.mark.parametrize(("broker", "pool"), [("rabbitmq", "threads"), ("redis", "prefork")])
+@pytest.mark.parametrize(
+    ("broker", "pool"),
+    [("rabbitmq", "threads"), pytest.param("redis", "prefork", marks=pytest.mark.long)],
+)
 def test_a_worker_whose_connection_was_cut_goes_on(
     broker: str, pool: str, begin: Begin, store: RunnerStore
 ) -> None:
