@@ -241,7 +241,7 @@ class CeleryExecutor:
         self._away = reason
         tell("celery.away", broker=self._broker.address, reason=reason)
         self._put_back_unsent(reason)
-        self._wait(FIRST_PAUSE_SECONDS)
+        self._wait(FIRST_PAUSE_SECONDS, reason)
         self._reach(is_told=True)
 
     def _reach(self, *, is_told: bool = False) -> None:
@@ -256,7 +256,7 @@ class CeleryExecutor:
                     is_told = True
                     tell("celery.away", broker=self._broker.address, reason=str(error))
                 self._put_back_unsent(str(error))
-                self._wait(pause * random.uniform(0.75, 1.0))  # noqa: S311
+                self._wait(pause * random.uniform(0.75, 1.0), str(error))  # noqa: S311
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             else:
                 self._away = None
@@ -271,14 +271,19 @@ class CeleryExecutor:
             unsent = [one.call for one in self._calls.values() if not one.resend_at]
             for call in unsent:
                 del self._calls[call]
+        if not unsent:
+            return
         outcome = Unrun(reason=reason)
         self._mailbox.put(
             *(Report(call=c, outcome=outcome, started_at=now, ended_at=now) for c in unsent)
         )
 
-    def _wait(self, seconds: float) -> None:
-        """Wait, unless the executor is closed meanwhile; what is submitted is put back."""
-        try:
-            self._queue.get(timeout=seconds)
-        except queue.Empty:
-            return
+    def _wait(self, seconds: float, reason: str) -> None:
+        """Wait, unless the executor is closed meanwhile; what is submitted is put back at once."""
+        end = self._clock.monotonic() + seconds
+        while not self._is_closed:
+            try:
+                self._queue.get(timeout=max(0.0, end - self._clock.monotonic()))
+            except queue.Empty:
+                return
+            self._put_back_unsent(reason)
