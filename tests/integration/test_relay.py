@@ -680,6 +680,37 @@ def test_a_broker_that_hangs_is_away(
             ours.close()
 
 
+BROKEN = """
+from wpbridge.store.running.claiming import Claiming
+
+def claim_handed(*_, **__):
+    raise RuntimeError("broken")
+
+Claiming.claim_handed = claim_handed
+"""
+
+
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.long)])
+def test_a_worker_whose_runner_dies_ends_and_loses_nothing(
+    pool: str, begin: Begin, store: RunnerStore
+) -> None:
+    it = begin()
+    acts = it.folder / "acts.py"
+    acts.write_text(ACTS + BROKEN, encoding="utf-8")
+    added(store, *["quick"] * 4)
+    broken = it.worker(pool=pool, concurrency=2)
+    it.relay()
+    broken.logged("RuntimeError: broken")
+    broken.process.wait(40)
+    assert "celery.stopping" in broken.log()
+    acts.write_text(ACTS, encoding="utf-8")
+    it.worker(concurrency=1, name="sound")
+    it.drained(40.0)
+    assert it.statuses() == {"complete": 4}
+    assert len(records(it.folder, "quick")) == 4
+    invariants_when_left(it, store)
+
+
 @pytest.mark.long
 def test_a_worker_that_is_told_to_stop_by_people_ends(begin: Begin, store: RunnerStore) -> None:
     it = begin()
