@@ -31,6 +31,7 @@ from handover import Handover, Process, handing_over
 from proxy import Proxy
 from receiver import Receiver, receiving
 from rows import change, column, log_of, query
+from servers import MariaDB
 from stores import open_store
 from wpbridge.action import NewAction
 from wpbridge.clock import SystemClock
@@ -709,6 +710,35 @@ def test_a_worker_whose_runner_dies_ends_and_loses_nothing(
     assert it.statuses() == {"complete": 4}
     assert len(records(it.folder, "quick")) == 4
     invariants_when_left(it, store)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_worker_that_is_told_to_end_without_a_database_ends(
+    pool: str, begin: Begin, store: RunnerStore, mariadb: MariaDB
+) -> None:
+    it = begin()
+    added(store, *["slow"] * 6)
+    with Proxy(mariadb.socket) as proxy:
+        dsn, it.dsn = it.dsn, proxy.url(database_of(it.dsn))
+        worker = it.worker(pool=pool, concurrency=2)
+        it.dsn = dsn
+        it.relay()
+        until(lambda: records(it.folder, "start"), lambda: f"a start: {it.logs()}")
+        proxy.refuse()
+        proxy.cut()
+        worker.process.terminate()
+        worker.process.wait(80)
+    it.worker(concurrency=1, name="sound")
+    it.drained(60.0)
+    assert it.statuses() == {"complete": 6}
+    # Only what had ended and was not written runs again.
+    assert len(records(it.folder, "start")) <= 6 + 4
+    invariants_when_left(it, store)
+
+
+def database_of(dsn: str) -> str:
+    return dsn.partition("?")[0].rpartition("/")[2]
 
 
 @pytest.mark.long

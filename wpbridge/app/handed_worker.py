@@ -39,6 +39,8 @@ STOP_SECONDS: Final = 30.0
 """How long the runner may take to write what has ended, when its process is told to end."""
 COMPLETE, NOT_RUN = "complete", "not run"
 """What a task returns whose handler has completed, and one whose action was put back."""
+LAST_LOOKS: Final = 5
+"""So many looks later, a process that is to end waits no more for what its runner cannot claim."""
 NOT_OURS: Final = "dropped"
 """What a task returns whose action was not to be started: its fence did not count any more."""
 
@@ -177,21 +179,33 @@ class HandedWorker:
         try:
             self._inbox.put_whole(action)
             runner.wake()
+            looks = 0
             while not wait.over.wait(LOOK_SECONDS) and self._thread.is_alive():
-                pass
+                looks = looks + 1 if self._is_stopping and self._inbox.has_whole(action) else 0
+                if looks > LAST_LOOKS:
+                    break
         finally:
             del self._mailbox.waits[action.id]
         return wait.told
 
     def _await(self, runner: Runner, handed: Handed, wait: _Wait) -> None:
         """Wait for the end of the handler. What the runner has put back or lost has none."""
-        missed = 0
+        missed = unclaimed = 0
         while not wait.over.wait(LOOK_SECONDS):
-            is_there = self._inbox.has(handed) or runner.has(handed.action_id)
+            is_named = self._inbox.has(handed)
+            is_there = is_named or runner.has(handed.action_id)
             missed = 0 if is_there and self._thread.is_alive() else missed + 1
-            if missed > 1:
+            unclaimed = unclaimed + 1 if is_named and self._is_stopping else 0
+            if missed > 1 or unclaimed > LAST_LOOKS:
                 wait.told = NOT_RUN
                 return
+
+    def announce_stop(self) -> None:
+        """Have tasks not wait for a database that is away: the pool ends when they have ended.
+
+        The relay names their actions again. It may be called in a signal handler.
+        """
+        self._is_stopping = True
 
     def stop(self) -> None:
         """Let what runs end, write it, and end the runner."""

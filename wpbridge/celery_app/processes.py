@@ -36,6 +36,7 @@ class Processes:
         celery.signals.worker_process_init.connect(lambda **_: self._begin(1), **strong)
         celery.signals.worker_process_shutdown.connect(lambda **_: self._end(), **strong)
         celery.signals.worker_ready.connect(self._when_ready, **strong)
+        celery.signals.worker_shutting_down.connect(lambda **_: self._announce_end(), **strong)
         celery.signals.worker_shutdown.connect(lambda **_: self._end(), **strong)
         celery.signals.setup_logging.connect(_set_up_log, **strong)
 
@@ -57,6 +58,10 @@ class Processes:
         self._worker = worker
         worker.start()
         return worker
+
+    def _announce_end(self) -> None:
+        if self._worker is not None:
+            self._worker.announce_stop()
 
     def _end(self) -> None:
         worker, self._worker = self._worker, None

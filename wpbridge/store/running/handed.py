@@ -92,6 +92,10 @@ class Inbox:
         with self._lock:
             return any(one.handed == handed for one in self._waiting)
 
+    def has_whole(self, action: Action) -> bool:
+        """Return whether an action without a row waits here."""
+        return action in self._whole
+
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
