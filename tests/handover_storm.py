@@ -30,9 +30,9 @@ from proxy import Proxy
 from rows import query
 from servers import MariaDB
 from storm import INNOCENT, Plan, Storm, Weathered, processes
-from wpbridge.app.relay import site_mark
 from wpbridge.executors.celery.broker import Broker as OurBroker
 from wpbridge.executors.celery.messages import Message, Wake, wake
+from wpbridge.queue.through import site_mark
 from wpbridge.store.running.fences import runner_name
 from wpbridge.store.running.ownership import runners
 
@@ -276,7 +276,12 @@ class HandoverStorm(Storm):
         self.random.shuffle(some)
         self.told["messages copied"] += len(some)
         # Past the proxy: what is sent here must arrive.
-        sender = OurBroker(self.broker.url, self.broker.transport_options)
+        sender = OurBroker(
+            self.broker.url,
+            self.broker.transport_options,
+            connect_seconds=30.0,
+            confirm_seconds=30.0,
+        )
         try:
             sender.publish(some)
         finally:

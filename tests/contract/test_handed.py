@@ -60,6 +60,7 @@ def endings_of(claim: Claim) -> list[Ending]:
 
 @pytest.fixture
 def relay(store: RunnerStore) -> RunnerStore:
+    store.tell_about('{"kind":"relay"}')
     return store
 
 
@@ -162,6 +163,12 @@ def relay_reborn(relay: RunnerStore, one: Handed) -> None:
     change(relay, "UPDATE wp_wpbridge_runners SET pid_started = 'later'")
 
 
+def relay_no_relay(relay: RunnerStore, one: Handed) -> None:
+    """The message names another runner, which runs the action itself."""
+    del one
+    relay.tell_about('{"kind":"work"}')
+
+
 def claim_given_back(relay: RunnerStore, one: Handed) -> None:
     """The server has given out the claim's id a second time: the relay has it no more."""
     del one
@@ -177,6 +184,7 @@ def claim_given_back(relay: RunnerStore, one: Handed) -> None:
         taken_by_php,
         relay_gone,
         relay_reborn,
+        relay_no_relay,
         claim_given_back,
     ],
 )

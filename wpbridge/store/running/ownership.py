@@ -10,7 +10,7 @@ writes in it. When the row is another one, nothing that the runner remembers can
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wpbridge import __version__
 from wpbridge.action import ActionId, ClaimId, RunnerId
@@ -23,6 +23,9 @@ from wpbridge.store.running.fences import Handed, runner_name
 from wpbridge.store.schema.rows import reader
 from wpbridge.store.schema.tables import RUNNERS
 from wpbridge.store.structure.tables import Tables
+
+_RELAY: Final = '%"kind":"relay"%'
+"""What a relay writes of itself; see :mod:`wpbridge.runner.about`."""
 
 
 def _join(ids: Iterable[int]) -> str:
@@ -101,7 +104,10 @@ class Ownership:
         self._leave = text(f"DELETE FROM {table} WHERE {self._mine}")
         self._remove = text(f"DELETE FROM {table} WHERE runner_id = :id")
         self._all = text(f"SELECT {columns} FROM {table} ORDER BY runner_id")
-        self._named = text(f"SELECT {columns} FROM {table} WHERE runner_id IN :ids")
+        self._named = text(f"SELECT {columns} FROM {table} WHERE runner_id IN :ids AND :kind <> ''")
+        self._named_relays = text(
+            f"SELECT {columns} FROM {table} WHERE runner_id IN :ids AND about LIKE :kind"
+        )
         self._lock = text(
             f"SELECT {columns} FROM {table} WHERE runner_id = :id{dialect.lock_rows()}"
         )
@@ -269,7 +275,9 @@ class Ownership:
     def standing(self, connection: Connection, fences: Collection[Handed]) -> frozenset[Handed]:
         """Return those of the fences that count: their relay is there and still has the claim."""
         ids = sorted({one.relay_id for one in fences if one.claim_id})
-        rows = connection.execute(self._named, {"ids": ids}).fetchall() if ids else []
+        values = {"ids": ids, "kind": _RELAY}
+        named = self._named_relays if self._hears else self._named
+        rows = connection.execute(named, values).fetchall() if ids else []
         relays = {runner_name(one): one for one in map(_record, self._reader.read(rows))}
         return frozenset(
             one
