@@ -22,7 +22,7 @@ from wpbridge.outcome import class_name, plain
 MOST_URGENT: Final = 9
 BATCH: Final = 500
 """So many messages are sent before their confirmations are awaited."""
-_NOT_FOUND: Final = 404
+_NOT_FOUND: Final = "404"
 
 
 def is_amqp(url: str) -> bool:
@@ -122,7 +122,7 @@ class Broker:
                 try:
                     return int(channel.queue_declare(queue, passive=True).message_count)
                 except connection.channel_errors as error:
-                    if getattr(error, "code", None) in {_NOT_FOUND, str(_NOT_FOUND)}:
+                    if str(getattr(error, "reply_code", "")) == _NOT_FOUND:
                         return 0
                     raise
 

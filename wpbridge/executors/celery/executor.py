@@ -29,6 +29,9 @@ from wpbridge.telling.log import tell
 LOOK_SECONDS: Final = 1.0
 """How often the thread looks what must be sent again."""
 LONGEST_RESEND_SECONDS: Final = 3600.0
+MOST_WAITS: Final = 10
+"""So many times as long an action waits whose message may be in a long queue. Others may keep that
+queue long for ever."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 10.0
 """Between two tries to reach a broker that is away."""
 
@@ -41,6 +44,8 @@ class _Sent:
     message: Message
     resend_at: float = 0.0
     """Monotonic; 0 while the broker has not confirmed its message."""
+    latest: float = 0.0
+    """When it is sent again, however long the queue is."""
     tries: int = 0
 
 
@@ -212,7 +217,7 @@ class CeleryExecutor:
         for one in batch:
             one.tries += 1
             wait = min(self._resend_after * 2 ** (one.tries - 1), LONGEST_RESEND_SECONDS)
-            one.resend_at = now + wait
+            one.resend_at, one.latest = now + wait, now + MOST_WAITS * wait
 
     def _send_again(self) -> None:
         """Send again what has not started in time, unless its message still waits at the broker."""
@@ -229,12 +234,13 @@ class CeleryExecutor:
                 self._be_away(str(error))
                 return
             if depth >= there[name]:
-                # The workers have more to do than they can: the message waits for its turn.
+                # The workers have more to do than they can: most messages wait for their turn.
                 for one in some:
                     one.resend_at = now + self._resend_after
-                continue
-            tell("celery.resent", queue=name, messages=len(some))
-            self._send(some)
+                some = [one for one in some if one.latest <= now]
+            if some:
+                tell("celery.resent", queue=name, messages=len(some))
+                self._send(some)
 
     def _be_away(self, reason: str) -> None:
         """Put back what is not confirmed, and try to reach the broker until it answers."""
