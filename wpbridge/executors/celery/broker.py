@@ -6,9 +6,11 @@ message. A connection belongs to one thread.
 """
 
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import ceil
 from typing import Any, Final, NamedTuple
 
 import kombu
@@ -28,6 +30,58 @@ _NOT_FOUND: Final = "404"
 def is_amqp(url: str) -> bool:
     """Return whether the broker speaks AMQP."""
     return url.startswith("amqp")
+
+
+def is_redis(url: str) -> bool:
+    """Return whether the broker is a Redis."""
+    return url.startswith("redis")
+
+
+def _bounds(
+    url: str, given: Mapping[str, Any], connect_seconds: float, confirm_seconds: float
+) -> dict[str, Any]:
+    """Return the options of a transport that bound each wait for a broker that is stuck.
+
+    Without them a host that answers no more, and does not even refuse, would be waited for for
+    ever.
+    """
+    if is_amqp(url):
+        # These are whole seconds, since the library gives them to the socket as they are.
+        seconds = ceil(confirm_seconds)
+        return {"read_timeout": seconds, "write_timeout": seconds}
+    if is_redis(url):
+        return {"socket_connect_timeout": connect_seconds, "socket_timeout": confirm_seconds}
+    own = {
+        "connect_timeout": connect_seconds,
+        "read_timeout": confirm_seconds,
+        "retries": {"max_attempts": 1},
+    }
+    return {"client-config": own | dict(given.get("client-config") or {})}
+
+
+@functools.cache
+def _hasty_redis() -> type[Any]:
+    """Return kombu's transport for Redis without retries of its own.
+
+    They would wait for a Redis that is stuck many times as long, and send a batch anew of which
+    everything may have arrived.
+    """
+    from kombu.transport import redis  # noqa: PLC0415 - its client may not be installed
+
+    retry, backoff = redis.redis.retry, redis.redis.backoff
+
+    class Channel(redis.Channel):  # type: ignore[misc]
+        def _connparams(self, *args: Any, **more: Any) -> dict[str, Any]:
+            return {
+                **super()._connparams(*args, **more),
+                "retry": retry.Retry(backoff.NoBackoff(), 0),
+            }
+
+    class Transport(redis.Transport):  # type: ignore[misc]
+        pass
+
+    Transport.Channel = Channel
+    return Transport
 
 
 def queue_named(name: str, url: str) -> kombu.Queue:
@@ -61,7 +115,8 @@ class Broker:
     ) -> None:
         """See :func:`wpbridge.executors.celery.opening.open_broker`."""
         self._url = url
-        self._options = dict(transport_options)
+        bounds = _bounds(url, transport_options, connect_seconds, confirm_seconds)
+        self._options = {**transport_options, **bounds}
         self._connect_seconds = connect_seconds
         self._confirm_seconds = confirm_seconds
         self._connection: kombu.Connection | None = None
@@ -84,7 +139,7 @@ class Broker:
 
         Raises BrokerUnavailable.
         """
-        if not self._url.startswith("redis"):
+        if not is_redis(self._url):
             return None
         with self._telling():
             return Durability(
@@ -162,13 +217,22 @@ class Broker:
             with contextlib.suppress(Exception):
                 connection.release()
 
+    def _break_off(self) -> None:
+        """Close the connection after an error. A broker that is stuck is not told."""
+        connection = self._connection
+        if connection is not None and connection.connected and is_amqp(self._url):
+            with contextlib.suppress(Exception):
+                connection.connection.collect()
+        self.close()
+
     def _open(self) -> kombu.Connection:
         if self._connection is not None:
             return self._connection
         connection = self._connection = kombu.Connection(
             self._url,
+            transport=_hasty_redis() if is_redis(self._url) else None,
             connect_timeout=self._connect_seconds,
-            transport_options={**self._patience(), **self._options},
+            transport_options=self._options,
         )
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=self._connect_seconds)
         channel = connection.channel()
@@ -176,16 +240,6 @@ class Broker:
         if is_amqp(self._url):
             self._confirms = _Confirms(connection, channel, self._confirm_seconds)
         return connection
-
-    def _patience(self) -> dict[str, float]:
-        """Return how long a broker may take that has our connection and answers nothing.
-
-        Without it, a relay would wait for ever, and hold what it has claimed. SQS has a limit.
-        """
-        seconds = self._confirm_seconds
-        if is_amqp(self._url):
-            return {"read_timeout": seconds, "write_timeout": seconds}
-        return {"socket_timeout": seconds} if self._url.startswith("redis") else {}
 
     def _declare(self, name: str) -> None:
         queue_named(name, self._url)(self._producer.channel).declare()
@@ -218,7 +272,7 @@ class Broker:
 
     def _priority(self, told: int | None) -> int | None:
         # Redis counts the other way: its 0 is the most urgent.
-        is_reversed = self._url.startswith("redis")
+        is_reversed = is_redis(self._url)
         if told is None:
             return MOST_URGENT if is_reversed else 0
         return MOST_URGENT - told if is_reversed else told
@@ -229,12 +283,12 @@ class Broker:
         try:
             yield
         except ImportError as error:
-            self.close()
+            self._break_off()
             raise ConfigError(
                 f"this broker needs {error.name or error}: pip install 'wpbridge[celery-sqs]'"
             ) from None
         except Exception as error:
-            self.close()
+            self._break_off()
             told = plain(error, most=200) or class_name(error)
             raise BrokerUnavailable(f"the broker does not answer: {told}") from error
 

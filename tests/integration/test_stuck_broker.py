@@ -1,0 +1,99 @@
+"""A broker that answers no more, and does not even refuse, is given up in time."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from brokers import (
+    HOST,
+    Broker,
+    missing_rabbitmq,
+    missing_redis,
+    private_rabbitmq,
+    private_redis,
+)
+from conftest import needs
+from proxy import Proxy
+from wpbridge import Enqueue, Queue
+from wpbridge.errors import BrokerUnavailable
+from wpbridge.executors.celery import broker as brokers_of
+from wpbridge.executors.celery.messages import Wake, wake
+from wpbridge.store.running.runner_store import RunnerStore
+
+Private = Callable[[Path], AbstractContextManager[Broker]]
+KINDS: dict[str, tuple[Callable[[], str], Private]] = {
+    "rabbitmq": (missing_rabbitmq, private_rabbitmq),
+    "redis": (missing_redis, partial(private_redis, appendonly=True)),
+}
+BOUND_SECONDS: Final = 1.0
+SOON_SECONDS: Final = 10.0
+MESSAGES: Final = [wake(Wake("site", 1, 1, "1.a"), queue="crm", hook="h")]
+
+
+@pytest.fixture(params=KINDS)
+def network(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Proxy, str]]:
+    """A network before a broker, and the broker's address there."""
+    missing, private = KINDS[request.param]
+    needs(missing())
+    with private(tmp_path) as broker, Proxy((HOST, broker.port)) as proxy:
+        yield proxy, broker.url.replace(f":{broker.port}", f":{proxy.port}")
+
+
+def opened(url: str) -> brokers_of.Broker:
+    return brokers_of.Broker(url, {}, connect_seconds=BOUND_SECONDS, confirm_seconds=BOUND_SECONDS)
+
+
+def within_time(work: Callable[[], object]) -> str:
+    """What BrokerUnavailable says of the work, which must end soon."""
+    told: list[str] = []
+
+    def do() -> None:
+        try:
+            work()
+        except BrokerUnavailable as error:
+            told.append(str(error))
+        else:
+            told.append("")
+
+    thread = threading.Thread(target=do, daemon=True)
+    thread.start()
+    thread.join(SOON_SECONDS)
+    assert told, "it still waits"
+    return told[0]
+
+
+def test_each_question_to_a_stuck_broker_ends(network: tuple[Proxy, str]) -> None:
+    proxy, url = network
+    publishing, counting, closing = opened(url), opened(url), opened(url)
+    for one in (publishing, counting, closing):
+        one.publish(MESSAGES)
+    proxy.stall()
+    assert within_time(lambda: publishing.publish(MESSAGES))
+    assert within_time(lambda: counting.depth("crm"))
+    assert within_time(opened(url).check)
+    assert within_time(closing.close) == ""
+    proxy.flow()
+    publishing.publish(MESSAGES)
+    publishing.close()
+
+
+def test_what_is_enqueued_through_a_stuck_broker_becomes_a_row(
+    network: tuple[Proxy, str], dsn: str, store: RunnerStore
+) -> None:
+    proxy, url = network
+    routes = [{"hook": "crm_*", "to": "celery", "queue": "crm"}]
+    with Queue.open(dsn=dsn, env={}, celery_broker=url, routes=routes) as queue:
+        assert queue.enqueue(Enqueue(hook="crm_a"), through="celery").action_id is None
+        proxy.stall()
+        before = time.monotonic()
+        sent = []
+        within_time(lambda: sent.append(queue.enqueue(Enqueue(hook="crm_a"), through="celery")))
+        assert sent[0].action_id is not None
+        assert time.monotonic() - before < SOON_SECONDS
+        proxy.flow()
