@@ -23,7 +23,25 @@ def broker(value: object, _origin: Origin) -> str:
         raise ValueError(
             "an address that begins with amqp://, amqps://, redis://, rediss:// or sqs://"
         )
+    if not _is_readable(told):
+        raise ValueError(
+            "an address of which host and port can be told: write / # ? @ [ ] in a password as %2F"
+            " %23 %3F %40 %5B %5D"
+        )
     return told
+
+
+def _is_readable(address: str) -> bool:
+    """Tell whether nothing of the password stands where other parts of the address begin.
+
+    Whoever reads it otherwise would take some of the password for a port, and say so.
+    """
+    try:
+        parts = urlsplit(address)
+        parts.port  # noqa: B018 - it is read when it is asked for
+    except ValueError:
+        return False
+    return "@" not in parts.path + parts.query + parts.fragment
 
 
 def broker_kind(address: str | None) -> str | None:
@@ -36,12 +54,12 @@ def broker_kind(address: str | None) -> str | None:
 
 def safe_broker(address: str) -> str:
     """Return a broker's address as people may see it: without password and options."""
+    if not _is_readable(address):
+        # A character that should be escaped is in the password, so what is the host is not known.
+        return f"{address.partition('://')[0]}://…"
     parts = urlsplit(address)
     user, at, host = parts.netloc.rpartition("@")
     name, colon, _ = user.partition(":")
-    if "@" in parts.path + parts.query + parts.fragment:
-        # A character that should be escaped is in the password, so what is the host is not known.
-        return f"{parts.scheme}://…"
     # A user without a password may be a password that stands in the wrong place.
     shown = f"{name}{at}" if colon and name else ""
     return f"{parts.scheme}://{shown}{host}{parts.path}"

@@ -20,6 +20,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.errors import BrokerUnavailable, ConfigError
 from wpbridge.executors.celery.messages import Message
 from wpbridge.outcome import class_name, plain
+from wpbridge.site.celery_kinds import safe_broker
 
 MOST_URGENT: Final = 9
 BATCH: Final = 500
@@ -127,7 +128,7 @@ class Broker:
     @property
     def address(self) -> str:
         """Return the broker's address without its password."""
-        return str(kombu.Connection(self._url).as_uri())
+        return safe_broker(self._url)
 
     def check(self) -> None:
         """Connect. Raises BrokerUnavailable when the broker does not answer."""
