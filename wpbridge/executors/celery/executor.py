@@ -17,7 +17,7 @@ from typing import Final
 from wpbridge.action import Action
 from wpbridge.clock import Clock
 from wpbridge.dataclass import dataclass
-from wpbridge.errors import BrokerUnavailable
+from wpbridge.errors import BrokerUnavailable, ConfigError
 from wpbridge.executors.base import Call, Mailbox, Report, StartMark
 from wpbridge.executors.celery.broker import BATCH, Broker
 from wpbridge.executors.celery.messages import Message, Wake, wake
@@ -34,6 +34,8 @@ MOST_WAITS: Final = 10
 queue long for ever."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.25, 10.0
 """Between two tries to reach a broker that is away."""
+_NOT_THERE: Final = (BrokerUnavailable, ConfigError)
+"""A broker whose packages are missing is as good as one that is away: the thread must go on."""
 
 
 @dataclass(slots=True, eq=False)
@@ -210,7 +212,7 @@ class CeleryExecutor:
     def _send(self, batch: Sequence[_Sent]) -> None:
         try:
             self._broker.publish([one.message for one in batch])
-        except BrokerUnavailable as error:
+        except _NOT_THERE as error:
             self._be_away(str(error))
             return
         now = self._clock.monotonic()
@@ -230,7 +232,7 @@ class CeleryExecutor:
             some = [one for one in late if one.message.queue == name]
             try:
                 depth = self._broker.depth(name)
-            except BrokerUnavailable as error:
+            except _NOT_THERE as error:
                 self._be_away(str(error))
                 return
             if depth >= there[name]:
@@ -256,7 +258,7 @@ class CeleryExecutor:
         while not self._is_closed:
             try:
                 self._broker.check()
-            except BrokerUnavailable as error:
+            except _NOT_THERE as error:
                 self._away = str(error)
                 if not is_told:
                     is_told = True
