@@ -17,6 +17,7 @@ from rows import column, log_of, query
 from wpbridge import Enqueue, Queue
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.executors.celery.messages import THROUGH_TASK, WholeAction, whole_of
+from wpbridge.queue.through import site_mark
 from wpbridge.store.running.runner_store import RunnerStore
 
 ROUTES = [{"hook": "crm_*", "to": "celery", "queue": "crm", "priority": 9}]
@@ -72,6 +73,16 @@ def test_the_whole_action_is_in_its_message(
     assert headers["eta"] is None
     assert (told.key, told.hook, told.group, told.priority) == (sent.key, "crm_sync", "crm", 3)
     assert told.args == '{"order":17,"name":"Zo\\u00eb"}'
+
+
+def test_a_site_that_no_runner_has_seen_yet_is_named_as_its_workers_will(
+    broker: Redis, queue: Queue, store: RunnerStore
+) -> None:
+    store.parts.own.drop()
+    queue.enqueue(Enqueue(hook="crm_sync"), through="celery")
+    store.register(host="worker", boot="b", pid=2, pid_started="2")
+    queue.enqueue(Enqueue(hook="crm_sync"), through="celery")
+    assert [told.site for _, told in messages(broker)] == [site_mark(store.parts)] * 2
 
 
 def test_many_are_sent_in_their_order(broker: Redis, queue: Queue, store: RunnerStore) -> None:

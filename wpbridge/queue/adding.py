@@ -179,7 +179,7 @@ class QueueAdding(QueueConnection):
 
     def _send(self, new: Sequence[Enqueue]) -> list[Sent]:
         """Send actions to the broker; make rows of them while it is away."""
-        from wpbridge.queue.through import site_mark  # noqa: PLC0415 - few have a broker
+        from wpbridge.queue.through import lasting_site_mark  # noqa: PLC0415 - few have a broker
 
         if self._before_adding is not None:
             self._before_adding()
@@ -191,7 +191,7 @@ class QueueAdding(QueueConnection):
         prepared = [through.prepared(one, now) for one in new]
         with traces.producing([one.hook for one in new], _group_of(new)) as span:
             with self._turn() as parts:
-                site = site_mark(parts)
+                site = lasting_site_mark(parts)
             if through.send([one.message(site, span.traceparent) for one in prepared]):
                 return [Sent(key=one.key) for one in prepared]
             requests = [

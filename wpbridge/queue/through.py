@@ -39,6 +39,20 @@ def site_mark(store: OpenStore) -> str:
     return wake.wake_name(store) if facts is None else f"{facts.site_id[:12]}.{store.names.prefix}"
 
 
+def lasting_site_mark(store: OpenStore) -> str:
+    """Return the site's mark for messages that outlive their sender.
+
+    The site gets its id first, where it has none yet. A worker would give it one, and would then
+    refuse for ever what had another mark.
+
+    Raises:
+        StoreError: our own tables are missing, and this account may not make them.
+    """
+    if store.own.facts is None:
+        store.own.ensure(store.names.keys)
+    return site_mark(store)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedAction:
     """An action that is checked, and may become a message or a row."""
