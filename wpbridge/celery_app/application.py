@@ -14,6 +14,7 @@ from wpbridge.celery_app.processes import Processes, Refusals
 from wpbridge.errors import ConfigError, InputError, WpbridgeError
 from wpbridge.executors.celery.broker import queue_named
 from wpbridge.executors.celery.messages import RUN_TASK, THROUGH_TASK, wake_of, whole_of
+from wpbridge.outcome import class_name, plain
 from wpbridge.site.config import Settings, load, working_folder
 from wpbridge.site.rules import CELERY_QUEUE
 from wpbridge.telling.log import tell
@@ -102,7 +103,11 @@ def _application(settings: Settings, broker: str) -> celery.Celery:
         except InputError as error:
             tell("celery.refused", reason=str(error))
             return "refused"
-        word = processes.here().run_whole(told)
+        try:
+            word = processes.here().run_whole(told)
+        except Exception as error:  # noqa: BLE001 - Celery would drop the message, which is all there is
+            tell("celery.refused", reason=f"{class_name(error)}: {plain(error, most=200)}")
+            word = NOT_RUN
         if word == NOT_RUN:
             time.sleep(AGAIN_SECONDS)
             raise celery.exceptions.Reject("it is delivered again", requeue=True)

@@ -53,7 +53,11 @@ class Processes:
     def _begin(self, concurrency: int) -> HandedWorker:
         if self._worker is not None:
             return self._worker
-        settings = load({}, os.environ, working_folder())
+        try:
+            settings = load({}, os.environ, working_folder())
+        except WpbridgeError as error:
+            self._end_process(str(error))
+            raise
         worker = HandedWorker(settings, concurrency, end_process=self._end_process)
         self._worker = worker
         worker.start()

@@ -1,0 +1,81 @@
+"""Workers of Celery in trouble lose no action, stop for no message, and end when they are told."""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from brokers import Redis, missing_redis, private_redis
+from conftest import needs
+from daemons import until
+from handover import Handover, handing_over
+from rows import query
+from wpbridge import Enqueue, Queue
+from wpbridge.store.running.runner_store import RunnerStore
+
+ACTS = """
+from wpbridge import Context, hook
+
+@hook("quick")
+def quick(number):
+    pass
+
+@hook("fails")
+def fails(number):
+    raise ValueError("no")
+"""
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    needs(missing_redis())
+    with private_redis(tmp_path_factory.mktemp("redis"), appendonly=True) as found:
+        yield found
+
+
+@pytest.fixture
+def store(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
+    return open_queue(mysql_dsn)
+
+
+@pytest.fixture
+def it(redis: Redis, tmp_path: Path, mysql_dsn: str, store: RunnerStore) -> Iterator[Handover]:
+    (tmp_path / "acts.py").write_text(ACTS, encoding="utf-8")
+    with handing_over(tmp_path, mysql_dsn, redis) as found:
+        found.queue = f"q{uuid.uuid4().hex}"
+        found.settings(handlers="acts", routes=routes(found))
+        yield found
+
+
+def routes(it: Handover, to: str = "celery") -> str:
+    queue = f'queue = "{it.queue}"' if to == "celery" else ""
+    return f'[[routes]]\nhook = "*"\nto = "{to}"\n{queue}'
+
+
+def sent(it: Handover, *hooks: str, args: Sequence[object] = (1,)) -> None:
+    """Enqueue actions through the broker."""
+    rules = [{"hook": "*", "to": "celery", "queue": it.queue}]
+    with Queue.open(dsn=it.dsn, env={}, celery_broker=it.url, routes=rules) as queue:
+        queue.enqueue_many(
+            [Enqueue(hook=hook, args=list(args)) for hook in hooks], through="celery"
+        )
+
+
+def completed(store: RunnerStore) -> int:
+    return len(query(store, "SELECT 1 FROM wp_actionscheduler_actions WHERE status = 'complete'"))
+
+
+def test_a_child_that_cannot_read_the_settings_loses_no_message(
+    it: Handover, store: RunnerStore
+) -> None:
+    good = (it.folder / "wpbridge.toml").read_text()
+    worker = it.worker("--max-tasks-per-child", "1", concurrency=1)
+    (it.folder / "wpbridge.toml").write_text("[celery]\nbroker = 5\n")
+    sent(it, "quick", "quick", "quick")
+    worker.logged("broker expects")
+    # It ends after what it runs, as it would have ended at its start.
+    until(lambda: worker.process.poll() is not None, lambda: f"its end: {worker.log()}", 60.0)
+    (it.folder / "wpbridge.toml").write_text(good)
+    it.worker(concurrency=1, name="second")
+    until(lambda: completed(store) >= 3, lambda: f"all three: {it.logs()}", 60.0)
