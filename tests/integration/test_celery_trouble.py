@@ -79,3 +79,12 @@ def test_a_child_that_cannot_read_the_settings_loses_no_message(
     (it.folder / "wpbridge.toml").write_text(good)
     it.worker(concurrency=1, name="second")
     until(lambda: completed(store) >= 3, lambda: f"all three: {it.logs()}", 60.0)
+
+
+def test_the_args_of_an_action_are_in_no_log(it: Handover, store: RunnerStore) -> None:
+    worker = it.worker(concurrency=1)
+    sent(it, "quick", args=["s3cret"])
+    sent(it, "fails", args=["s3cret"])
+    until(lambda: completed(store) == 1, lambda: f"the end: {worker.log()}")
+    worker.logged("succeeded", times=2)
+    assert "s3cret" not in worker.log()

@@ -19,6 +19,9 @@ THROUGH_TASK: Final = "wpbridge.through"
 """The task that runs an action which only its message holds, as :class:`WholeAction` says."""
 
 
+_NOT_SHOWN: Final = "..."
+
+
 class Message(NamedTuple):
     """One message, ready to be sent."""
 
@@ -60,8 +63,9 @@ def task(name: str, args: list[Any], *, queue: str, hook: str, priority: int | N
         "expires": None,
         "retries": 0,
         "timelimit": [None, None],
-        "argsrepr": "",
-        "kwargsrepr": "",
+        # Celery writes this into its log. Where it is empty, it writes the args.
+        "argsrepr": _NOT_SHOWN,
+        "kwargsrepr": _NOT_SHOWN,
         "ignore_result": True,
     }
     body = json.dumps([args, {}, {}], separators=(",", ":")).encode()
