@@ -9,10 +9,13 @@ import pytest
 from brokers import Redis, missing_redis, private_redis
 from conftest import needs
 from daemons import until
+from factories import make_new
 from handover import Handover, handing_over
 from rows import query
 from wpbridge import Enqueue, Queue
+from wpbridge.clock import SystemClock
 from wpbridge.store.running.runner_store import RunnerStore
+from wpbridge.store.running.wishes import make_wish
 
 ACTS = """
 from wpbridge import Context, hook
@@ -88,3 +91,22 @@ def test_the_args_of_an_action_are_in_no_log(it: Handover, store: RunnerStore) -
     until(lambda: completed(store) == 1, lambda: f"the end: {worker.log()}")
     worker.logged("succeeded", times=2)
     assert "s3cret" not in worker.log()
+
+
+@pytest.mark.parametrize("wish", ["quiet", "stop"])
+def test_a_worker_that_shall_claim_no_more_ends_though_a_task_waits(
+    it: Handover, store: RunnerStore, wish: str
+) -> None:
+    worker = it.worker(concurrency=1)
+    [runner] = it.runners("celery").values()
+    make_wish(store.parts.tables, runner, wish)
+    worker.logged(f"wish={wish}", seconds=60.0)
+    if wish == "quiet":
+        sent(it, "quick")
+        it.relay()
+        store.insert([make_new("quick", args=(2,), due_in=-1)], now=SystemClock().now())
+        until(lambda: it.broker.depth(it.queue) == 0, "what the worker has taken")
+        worker.process.terminate()
+    until(lambda: worker.process.poll() is not None, lambda: f"its end: {worker.log()}", 60.0)
+    it.worker(concurrency=1, name="second")
+    until(lambda: completed(store) >= 2 * (wish == "quiet"), lambda: f"all: {it.logs()}", 60.0)

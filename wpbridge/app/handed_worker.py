@@ -39,8 +39,9 @@ STOP_SECONDS: Final = 30.0
 """How long the runner may take to write what has ended, when its process is told to end."""
 COMPLETE, NOT_RUN = "complete", "not run"
 """What a task returns whose handler has completed, and one whose action was put back."""
-LAST_LOOKS: Final = 5
-"""So many looks later, a process that is to end waits no more for what its runner cannot claim."""
+LAST_LOOKS: Final = 8
+"""So many looks long a task waits in a runner that is to end, or shall claim no more. A worker of
+Celery that ends waits for its tasks, and cannot be told that this one will not start."""
 NOT_OURS: Final = "dropped"
 """What a task returns whose action was not to be started: its fence did not count any more."""
 
@@ -179,10 +180,10 @@ class HandedWorker:
         try:
             self._inbox.put_whole(action)
             runner.wake()
-            looks = 0
+            idle = 0
             while not wait.over.wait(LOOK_SECONDS) and self._thread.is_alive():
-                looks = looks + 1 if self._is_stopping and self._inbox.has_whole(action) else 0
-                if looks > LAST_LOOKS:
+                idle = idle + 1 if self._is_stopping or runner.is_quiet else 0
+                if idle > LAST_LOOKS and self._inbox.withdraw_whole(action):
                     break
         finally:
             del self._mailbox.waits[action.id]
@@ -190,13 +191,15 @@ class HandedWorker:
 
     def _await(self, runner: Runner, handed: Handed, wait: _Wait) -> None:
         """Wait for the end of the handler. What the runner has put back or lost has none."""
-        missed = unclaimed = 0
+        missed = idle = 0
         while not wait.over.wait(LOOK_SECONDS):
-            is_named = self._inbox.has(handed)
-            is_there = is_named or runner.has(handed.action_id)
+            idle = idle + 1 if self._is_stopping or runner.is_quiet else 0
+            if idle > LAST_LOOKS and self._inbox.withdraw(handed):
+                wait.told = NOT_RUN
+                return
+            is_there = self._inbox.has(handed) or runner.has(handed.action_id)
             missed = 0 if is_there and self._thread.is_alive() else missed + 1
-            unclaimed = unclaimed + 1 if is_named and self._is_stopping else 0
-            if missed > 1 or unclaimed > LAST_LOOKS:
+            if missed > 1:
                 wait.told = NOT_RUN
                 return
 

@@ -167,6 +167,11 @@ class Runner:
         return self._run.totals
 
     @property
+    def is_quiet(self) -> bool:
+        """Return whether it claims no more for now. From any thread."""
+        return self._run.is_quiet
+
+    @property
     def places(self) -> int:
         """How many actions can run at once."""
         return self._run.limits.concurrency

@@ -78,23 +78,36 @@ class Inbox:
 
     def put_whole(self, action: Action) -> None:
         """Add an action that has no row. Its id is below 0, and its claim has the same id."""
-        self._whole.append(action)
+        with self._lock:
+            self._whole.append(action)
 
     def take_whole(self) -> list[Action]:
         """Take out all actions that have no row."""
-        found: list[Action] = []
-        while self._whole:
-            found.append(self._whole.popleft())
-        return found
+        with self._lock:
+            found = [*self._whole]
+            self._whole.clear()
+            return found
+
+    def withdraw(self, handed: Handed) -> bool:
+        """Take out one action that is not claimed yet; return whether it was here."""
+        with self._lock:
+            left = [one for one in self._waiting if one.handed != handed]
+            was_here = len(left) < len(self._waiting)
+            self._waiting = deque(left)
+            return was_here
+
+    def withdraw_whole(self, action: Action) -> bool:
+        """Take out one action that has no row and has not started; return whether it was here."""
+        with self._lock:
+            left = [one for one in self._whole if one.id != action.id]
+            was_here = len(left) < len(self._whole)
+            self._whole = deque(left)
+            return was_here
 
     def has(self, handed: Handed) -> bool:
         """Return whether an action waits here."""
         with self._lock:
             return any(one.handed == handed for one in self._waiting)
-
-    def has_whole(self, action: Action) -> bool:
-        """Return whether an action without a row waits here."""
-        return action in self._whole
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
