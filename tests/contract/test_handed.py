@@ -24,9 +24,14 @@ ANY = ClaimFilter()
 class Worker:
     """A worker of Celery as the store sees it."""
 
-    def __init__(self, relay: RunnerStore) -> None:
+    def __init__(
+        self,
+        relay: RunnerStore,
+        *,
+        accepts: Callable[[str, str], bool] = lambda _hook, _group: True,
+    ) -> None:
         self.inbox = Inbox()
-        self.store = HandedStore(again(relay).parts, self.inbox)
+        self.store = HandedStore(again(relay).parts, self.inbox, accepts=accepts)
         self.store.register(host="worker", boot="b", pid=2, pid_started="2")
         self.refused: list[Handed] = []
 
@@ -233,3 +238,14 @@ def test_of_two_messages_of_one_action_the_second_waits(relay: RunnerStore) -> N
     assert worker.refused == []
     assert worker.claim().claim is None
     assert worker.refused == [one]
+
+
+def test_what_a_worker_cannot_run_stays_with_its_relay(relay: RunnerStore) -> None:
+    first, second = named(relay, "a", "b")
+    worker = Worker(relay, accepts=lambda hook, group: (hook, group) != ("a", "g"))
+    worker.put(first, second)
+    made = worker.claim()
+    assert made.claim is not None
+    assert list(made.claim.ids) == [second.action_id]
+    assert worker.refused == [first]
+    assert relay.waiting([first.claim_id]) == {first.action_id}

@@ -11,7 +11,7 @@ from conftest import needs
 from daemons import until
 from factories import make_new
 from handover import Handover, handing_over
-from rows import query
+from rows import column, query
 from wpbridge import Enqueue, Queue
 from wpbridge.clock import SystemClock
 from wpbridge.store.running.runner_store import RunnerStore
@@ -110,3 +110,26 @@ def test_a_worker_that_shall_claim_no_more_ends_though_a_task_waits(
     until(lambda: worker.process.poll() is not None, lambda: f"its end: {worker.log()}", 60.0)
     it.worker(concurrency=1, name="second")
     until(lambda: completed(store) >= 2 * (wish == "quiet"), lambda: f"all: {it.logs()}", 60.0)
+
+
+def test_a_route_that_leaves_a_hook_stops_no_worker_that_is_named_it(
+    it: Handover, store: RunnerStore
+) -> None:
+    it.relay()
+    (one,) = store.insert([make_new("quick", args=(1,), due_in=-1)], now=SystemClock().now())
+    until(lambda: it.broker.depth(it.queue) == 1, "the message")
+    it.settings(
+        handlers="acts",
+        routes=f'[[routes]]\nhook = "quick"\nto = "leave"\n{routes(it)}',
+    )
+    sent(it, "quick")
+    worker = it.worker(concurrency=1)
+    until(lambda: it.broker.depth(it.queue) == 0, "what the worker has taken")
+    sent(it, "fails")
+    until(
+        lambda: query(store, "SELECT 1 FROM wp_actionscheduler_actions WHERE status = 'failed'"),
+        lambda: f"the next: {it.logs()}",
+        20.0,
+    )
+    assert worker.process.poll() is None
+    assert column(store, "attempts", one) == 0

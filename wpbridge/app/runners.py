@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
-from wpbridge.action import ActionId
+from wpbridge.action import Action, ActionId
 from wpbridge.app.executors import PATIENCE_SECONDS, make_executor
 from wpbridge.app.own_hooks import OWN
 from wpbridge.app.reporting import reporters
+from wpbridge.app.routing import routes_of
 from wpbridge.clock import Clock, SystemClock
 from wpbridge.dataclass import dataclass
 from wpbridge.events import StoreBack, StoreLost
 from wpbridge.executors.base import Mailbox
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.loading import subscribers
+from wpbridge.executors.routes import Routes
 from wpbridge.runner.about import Kind, Process
 from wpbridge.runner.claim_size import MOST
 from wpbridge.runner.handed_loop import HandedRunner
@@ -41,6 +43,8 @@ from wpbridge.upkeep.history import History
 from wpbridge.upkeep.old_rows import InTurn, OldRows
 
 SHORTEST_POLL = timedelta(milliseconds=50)
+_WITHOUT_ROW = ("celery", "python", "webhook")
+"""Where an action can go that has no row. PHP looks for a row."""
 _BRACKETS = re.compile(r"\[.+\]")
 
 
@@ -55,19 +59,25 @@ class Named:
     dropped: Callable[[], None]
     """Called when the runner has forgotten everything, since others took it for dead."""
 
-    def store(self, store: OpenStore, settings: Settings) -> HandedStore:
+    def store(self, store: OpenStore, settings: Settings, routes: Routes) -> HandedStore:
         """Return the runner's view of the store."""
-        keeps = settings.celery_completions == "write"
-        return HandedStore(store, self.inbox, keeps_completed=keeps, told=self.told)
+        return HandedStore(
+            store,
+            self.inbox,
+            keeps_completed=settings.celery_completions == "write",
+            accepts=routes.accepts,
+            told=self.told,
+        )
 
     def runner(
-        self, store: HandedStore, handlers: Mapping[str, Handler], clock: Clock
+        self, store: HandedStore, handlers: Mapping[str, Handler], routes: Routes, clock: Clock
     ) -> Callable[..., Runner]:
         """Return what makes the runner."""
 
-        def runs(hook: str) -> bool:
-            handler = handlers.get(hook)
-            return handler is not None and not handler.at_most_once
+        def runs(action: Action) -> bool:
+            handler = handlers.get(action.hook)
+            is_routed = routes.decide(action.hook, action.group).to in _WITHOUT_ROW
+            return is_routed and handler is not None and not handler.at_most_once
 
         return partial(
             HandedRunner,
@@ -129,10 +139,11 @@ def make_runner(
     )
     tell_outages(store.session, bus, clock)
     bus.extend(reporters(settings, store, env))
+    routes = routes_of(settings, handlers)
     mine = (
         RunnerStore(store, has_broker=settings.celery_broker is not None)
         if named is None
-        else named.store(store, settings)
+        else named.store(store, settings, routes)
     )
     counter = Counter()
     if kind == "relay":
@@ -165,7 +176,7 @@ def make_runner(
         caretakers.append(make_caretaker(settings, store, clock, bus, me))
     make: Callable[..., Runner] = Runner
     if named is not None and isinstance(mine, HandedStore):
-        make = named.runner(mine, handlers, clock)
+        make = named.runner(mine, handlers, routes, clock)
     return make(
         mine,
         executor,

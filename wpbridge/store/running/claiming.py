@@ -271,10 +271,13 @@ class Claiming:
         now: datetime,
         start_plan: StartPlan | None,
         carried: "CarriedEndings | None",
+        runs: Callable[[str, str], bool] = lambda _hook, _group: True,
     ) -> Claimed | None:
         """Take over those of these actions that still wait where their fences say; None for none.
 
-        What is paused, or not due any more, is freed instead: its relay finds that out.
+        What is paused, or not due any more, is freed instead: its relay finds that out. What
+        ``runs`` says no to, by hook and group slug, stays where it is: its relay names it again
+        later, perhaps to a worker that can run it.
 
         Raises LostRaceError when an ending of ``carried`` was not ours any more: nothing is
         written.
@@ -289,7 +292,7 @@ class Claiming:
             standing = self._ownership.standing(connection, {fences[row.id] for row in theirs})
             mine: list[ActionRow] = []
             for row in theirs:
-                if fences[row.id] not in standing:
+                if fences[row.id] not in standing or not self._is_run(connection, row, runs):
                     continue
                 if self._may_start(connection, row, pauses, now):
                     mine.append(row)
@@ -298,6 +301,11 @@ class Claiming:
             return self._write(connection, mine, wanted, carried)
 
         return self._committed(claim, carried)
+
+    def _is_run(
+        self, connection: Connection, row: ActionRow, runs: Callable[[str, str], bool]
+    ) -> bool:
+        return runs(str(row.hook), self._groups.slug_on(connection, number(row.group_id)))
 
     def _may_start(
         self, connection: Connection, row: ActionRow, pauses: Collection[Pause], now: datetime

@@ -122,6 +122,7 @@ class HandedStore(RunnerStore):
         inbox: Inbox,
         *,
         keeps_completed: bool = True,
+        accepts: Callable[[str, str], bool] = lambda _hook, _group: True,
         told: Callable[[ActionId, Fate], None] = lambda _id, _fate: None,
     ) -> None:
         """Make the store of one runner.
@@ -130,11 +131,13 @@ class HandedStore(RunnerStore):
             store: the site's.
             inbox: what is named to the runner.
             keeps_completed: whether actions that had no row get one when they complete.
+            accepts: whether this runner can run a hook, in a group, at all.
             told: called by the runner's loop with what became of an action without a row.
         """
         super().__init__(store, has_broker=True)
         self._inbox = inbox
         self._keeps_completed = keeps_completed
+        self._accepts = accepts
         self._told = told
         self._pauses: tuple[Sequence[Pause], float] = ((), 0.0)
 
@@ -181,12 +184,12 @@ class HandedStore(RunnerStore):
         with self.session.meanwhile(meanwhile):
             try:
                 claim = self._claiming.claim_handed(
-                    handed, now=now, start_plan=start_plan, carried=carried
+                    handed, now=now, start_plan=start_plan, carried=carried, runs=self._accepts
                 )
             except LostRaceError:
                 # An ending was not ours any more. It is found out which, by itself.
                 claim = self._claiming.claim_handed(
-                    handed, now=now, start_plan=start_plan, carried=None
+                    handed, now=now, start_plan=start_plan, carried=None, runs=self._accepts
                 )
         ids = frozenset(claim.ids) if claim else frozenset()
         for one in taken:
@@ -199,7 +202,7 @@ class HandedStore(RunnerStore):
 
     # Actions without a row
 
-    def take_whole(self, *, now: datetime, runs: Callable[[str], bool]) -> list[Claim]:
+    def take_whole(self, *, now: datetime, runs: Callable[[Action], bool]) -> list[Claim]:
         """Return the actions without a row that start now, each as a claim of its own.
 
         What is paused becomes a pending row, and so does what ``runs`` says no to: its hook has no
@@ -210,7 +213,7 @@ class HandedStore(RunnerStore):
             return []
         try:
             pauses = self._paused(now)
-            rows = [one for one in found if _is_paused(one, pauses) or not runs(one.hook)]
+            rows = [one for one in found if _is_paused(one, pauses) or not runs(one)]
             if rows:
                 self.parts.adding.add([_request(one) for one in rows], by="group", now=now)
         except BaseException:
