@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 import invariants
-from factories import NOW
+from factories import NOW, make_new
 from rows import log_of, query
 from stores import again
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
@@ -15,6 +15,7 @@ from wpbridge.codec import schedule
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried
 from wpbridge.runner import concluding
 from wpbridge.store.base import ClaimFilter, Ending
+from wpbridge.store.queueing.adding import Request
 from wpbridge.store.records import Pause
 from wpbridge.store.running.handed import Fate, HandedStore, Inbox
 from wpbridge.store.running.runner_store import RunnerStore
@@ -180,3 +181,20 @@ def test_two_messages_with_other_keys_are_two_actions(store: RunnerStore) -> Non
     first, second = worker.take(whole(1, key="a"), replace(whole(2), make_key=lambda: "b"))
     worker.store.settle([ending(one.actions[0], Completed()) for one in (first, second)], now=NOW)
     assert len(rows(store)) == 2
+
+
+def test_a_key_that_a_user_gives_is_none_of_the_broker(store: RunnerStore) -> None:
+    """It is told from others by each of its characters, and is not what the handler gets."""
+    keys = ["celery:order", "celery:Order", "celery:\u00e9", f"celery:{KEY}x"]
+    requests = [Request(action=make_new("h", due_in=-1), key=key) for key in keys]
+    made = store.parts.adding.add(requests, by="group", now=NOW)
+    assert len({one.id for one in made}) == 4
+    again_made = store.parts.adding.add(requests, by="group", now=NOW)
+    assert [one.id for one in again_made] == [one.id for one in made]
+    reader = RunnerStore(again(store).parts, has_broker=True)
+    reader.register(host="r", boot="b", pid=3, pid_started="3")
+    claim = reader.claim_due(now=NOW, limit=9, only=ClaimFilter())
+    assert claim is not None
+    told = {action.idempotency_key for action in claim.actions}
+    assert len(told) == 4
+    assert all(len(key) == 36 and key != KEY for key in told)

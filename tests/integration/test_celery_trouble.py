@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_the_args_of_an_action_are_in_no_log(it: Handover, store: RunnerStore) -
 
 @pytest.mark.parametrize("wish", ["quiet", "stop"])
 def test_a_worker_that_shall_claim_no_more_ends_though_a_task_waits(
-    it: Handover, store: RunnerStore, wish: str
+    it: Handover, store: RunnerStore, wish: Literal["quiet", "stop"]
 ) -> None:
     worker = it.worker(concurrency=1)
     [runner] = it.runners("celery").values()

@@ -5,6 +5,7 @@ first one's commit and then finds its action. A row with the action 0 is a key t
 itself has just taken.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -19,12 +20,16 @@ from wpbridge.store.structure.old_keys import old_mark
 from wpbridge.store.structure.tables import Tables
 
 _PORTION: Final = 500
-_HASH_CHARACTERS: Final = 64
+_OF_BROKER: Final = re.compile(
+    rf"{THROUGH}[0-9a-f]{{8}}-[0-9a-f]{{4}}-7[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}"
+)
+"""What the queue makes for an action that is enqueued through a broker."""
 
 
 def hashed(key: str) -> str:
     """Return the text under which a key is stored."""
-    if key.startswith(THROUGH) and len(key) <= _HASH_CHARACTERS:
+    # Others may give keys that begin so, and theirs are hashed like all.
+    if key.startswith(THROUGH) and _OF_BROKER.fullmatch(key):
         return key
     import hashlib  # noqa: PLC0415 - loads OpenSSL, and few actions have a key
 
