@@ -198,3 +198,13 @@ def test_a_key_that_a_user_gives_is_none_of_the_broker(store: RunnerStore) -> No
     told = {action.idempotency_key for action in claim.actions}
     assert len(told) == 4
     assert all(len(key) == 36 and key != KEY for key in told)
+
+
+def test_what_the_tables_cannot_hold_is_given_back_and_stops_nothing_else(
+    store: RunnerStore,
+) -> None:
+    worker = Worker(store)
+    claims = worker.take(whole(1), whole(2, hook="h\ud800", key="half"), runs=False)
+    assert claims == []
+    assert sorted(worker.fates) == [(-2, "not run"), (-1, "row")]
+    assert [row[1] for row in rows(store)] == ["h"]

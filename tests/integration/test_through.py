@@ -13,7 +13,7 @@ import pytest
 from brokers import Redis, missing_redis, private_redis
 from conftest import needs
 from gateway import Gateway, serving
-from rows import column, log_of, query
+from rows import change, column, log_of, query
 from wpbridge import Enqueue, Queue
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.executors.celery.messages import THROUGH_TASK, WholeAction, whole_of
@@ -118,6 +118,21 @@ def test_what_the_broker_cannot_do_is_refused(
         queue.enqueue_many([Enqueue(hook="crm_sync"), new], through="celery")
     assert broker.depth("crm") == 0
     assert rows(store) == 0
+
+
+def test_what_the_tables_could_not_hold_is_refused(
+    broker: Redis, queue: Queue, store: RunnerStore
+) -> None:
+    """A failure would become a row, and so would what is paused."""
+    change(store, "ALTER TABLE wp_actionscheduler_actions DROP COLUMN extended_args")
+    new = Enqueue(hook="crm_sync", args=["x" * 200])
+    with pytest.raises(InputError, match="need the column extended_args"):
+        queue.enqueue(new, through="celery")
+    with pytest.raises(InputError, match="need the column extended_args"):
+        queue.enqueue_many([Enqueue(hook="crm_sync"), new], through="celery")
+    with pytest.raises(InputError, match="need the column extended_args"):
+        queue.check_through(new)
+    assert broker.depth("crm") == 0
 
 
 def test_while_the_broker_is_away_actions_become_rows(

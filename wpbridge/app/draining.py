@@ -30,6 +30,7 @@ from wpbridge.store.reading.live_claims import LiveClaims
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.running.seen_runners import SeenRunner, seen_runners
 from wpbridge.store.running.wishes import make_wish
+from wpbridge.telling.log import tell as log
 
 PATIENCE_SECONDS: Final = 60.0
 """A relay obeys with its next beat, 15 seconds later at most, and then frees what it holds."""
@@ -48,7 +49,8 @@ class Drained:
     rows: int
     """Actions that only a message held, and that are rows now."""
     others: int
-    """Messages that are not of this site, or none of wpbridge's: they were left in their queues."""
+    """Messages that are not of this site, or none of wpbridge's, or that the tables cannot hold:
+    they were left in their queues."""
     running: int
     """Actions that workers of Celery still run; they end as ever."""
 
@@ -95,14 +97,15 @@ def drain(
         for queue in queues_of(settings):
             while taken := broker.take(queue, BATCH):
                 whole = _wholes(taken, mark)
-                rows += _add(store, [told for told, _ in whole])
-                for _, one in whole:
+                kept, added = _add(store, whole)
+                rows += added
+                for one in kept:
                     one.ack()
                 void = [one for one in taken if _is_void(one, mark)]
                 for one in void:
                     one.ack()
                 dropped += len(void)
-                others += len(taken) - len(void) - len(whole)
+                others += len(taken) - len(void) - len(kept)
     finally:
         # What is not acknowledged goes back.
         broker.close()
@@ -158,8 +161,13 @@ def _is_void(one: TakenMessage, mark: str) -> bool:
     return one.task == RUN_TASK and isinstance(one.args, list) and one.args[:1] == [mark]
 
 
-def _add(store: OpenStore, wholes: Sequence[WholeAction]) -> int:
-    """Make rows of actions that messages held; return how many were not there yet."""
+def _add(
+    store: OpenStore, wholes: Sequence[tuple[WholeAction, TakenMessage]]
+) -> tuple[list[TakenMessage], int]:
+    """Make rows of actions that messages held.
+
+    Return the messages whose actions have one, and how many of them had none before.
+    """
     requests = [
         Request(
             action=NewAction(
@@ -174,9 +182,16 @@ def _add(store: OpenStore, wholes: Sequence[WholeAction]) -> int:
             ),
             key=f"{THROUGH}{told.key}",
         )
-        for told in wholes
+        for told, _ in wholes
     ]
     if not requests:
-        return 0
-    added = store.adding.add(requests, by="group", now=SystemClock().now())
-    return sum(one.is_new for one in added)
+        return [], 0
+    try:
+        added = store.adding.add(requests, by="group", now=SystemClock().now())
+    except InputError as error:
+        if len(wholes) > 1:
+            parts = [_add(store, [one]) for one in wholes]
+            return [one for kept, _ in parts for one in kept], sum(new for _, new in parts)
+        log("celery.refused", reason=str(error))
+        return [], 0
+    return [one for _, one in wholes], sum(one.is_new for one in added)

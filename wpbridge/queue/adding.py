@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any, Final, Literal, overload
 
 from wpbridge.action import ActionId, NewAction
+from wpbridge.codec.args import MAX_COLUMN_BYTES
 from wpbridge.codec.keys import THROUGH
 from wpbridge.errors import InputError
 from wpbridge.queue.connection import QueueConnection
@@ -154,8 +155,8 @@ class QueueAdding(QueueConnection):
     def check_through(self, new: Enqueue) -> None:
         """Raise what ``enqueue(new, through="celery")`` would raise of the action itself."""
         prepared = self._through().prepared(new, self._now())
-        if not f"{new.hook}{new.group}".isascii():
-            # Should it become a row, the tables must be able to hold it. Args are always ASCII.
+        if _may_not_fit(new, prepared.action):
+            # Should it become a row, the tables must be able to hold it.
             with self._turn() as parts:
                 parts.adding.check(Request(action=prepared.action))
 
@@ -185,10 +186,11 @@ class QueueAdding(QueueConnection):
             self._before_adding()
         through = self._through()
         now = self._now()
-        for one in new:
-            if not f"{one.hook}{one.group}".isascii():
-                self.check_through(one)
         prepared = [through.prepared(one, now) for one in new]
+        with self._turn() as parts:
+            for one, its in zip(new, prepared, strict=True):
+                if _may_not_fit(one, its.action):
+                    parts.adding.check(Request(action=its.action))
         with traces.producing([one.hook for one in new], _group_of(new)) as span:
             with self._turn() as parts:
                 site = lasting_site_mark(parts)
@@ -221,6 +223,11 @@ class QueueAdding(QueueConnection):
             with self.store.inside(connection) as inner:
                 self._known(after, inner)
                 return inner.adding.add(requests, by=self._unique_by, now=now)
+
+
+def _may_not_fit(new: Enqueue, action: NewAction) -> bool:
+    """Tell whether there are tables that cannot hold an action. Its args are always ASCII."""
+    return len(action.args) > MAX_COLUMN_BYTES or not f"{new.hook}{new.group}".isascii()
 
 
 def _group_of(new: Sequence[Enqueue]) -> str:

@@ -19,6 +19,8 @@ THROUGH_TASK: Final = "wpbridge.through"
 """The task that runs an action which only its message holds, as :class:`WholeAction` says."""
 
 
+_LATEST: Final = 253_402_300_799
+"""The last second of the year 9999."""
 _NOT_SHOWN: Final = "..."
 
 
@@ -100,7 +102,14 @@ def wake_of(args: Any) -> Wake:
 
 def whole_of(args: Any) -> WholeAction:
     """Read the args of a message that holds an action. Raises InputError as :func:`wake_of`."""
-    return WholeAction(*_read(args, WholeAction))
+    told = WholeAction(*_read(args, WholeAction))
+    try:
+        f"{told.key}{told.hook}{told.args}{told.group}".encode()
+    except UnicodeEncodeError:
+        raise InputError("a message that is none of wpbridge's: half a surrogate pair") from None
+    if told.enqueued_at > _LATEST:
+        raise InputError("a message that is none of wpbridge's: a date that no row holds")
+    return told
 
 
 def _read(args: Any, kind: type[NamedTuple]) -> list[Any]:

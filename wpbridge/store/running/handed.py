@@ -214,16 +214,31 @@ class HandedStore(RunnerStore):
         try:
             pauses = self._paused(now)
             rows = [one for one in found if _is_paused(one, pauses) or not runs(one)]
-            if rows:
-                self.parts.adding.add([_request(one) for one in rows], by="group", now=now)
+            refused = self._refused(rows, now)
         except BaseException:
             for one in found:
                 self._told(one.id, "not run")
             raise
         for one in rows:
-            self._told(one.id, "row")
+            self._told(one.id, "not run" if one.id in refused else "row")
         kept = {one.id for one in rows}
         return [Claim(id=one.claim_id, actions=(one,)) for one in found if one.id not in kept]
+
+    def _refused(self, rows: Sequence[Action], now: datetime) -> set[ActionId]:
+        """Make pending rows of actions; return those that the tables cannot hold.
+
+        Whoever enqueued one of these has not checked that. It must not keep others from starting.
+        """
+        if not rows:
+            return set()
+        try:
+            self.parts.adding.add([_request(one) for one in rows], by="group", now=now)
+        except InputError as error:
+            if len(rows) > 1:
+                return set().union(*(self._refused([one], now) for one in rows))
+            tell("celery.refused", reason=str(error))
+            return {rows[0].id}
+        return set()
 
     def _paused(self, now: datetime) -> Sequence[Pause]:
         pauses, until = self._pauses
