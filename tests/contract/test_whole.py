@@ -147,10 +147,12 @@ def test_what_cannot_run_here_becomes_a_pending_row_once(store: RunnerStore) -> 
     assert worker.fates == [(-1, "row"), (-2, "row")]
 
 
-def test_its_row_runs_with_the_same_key(store: RunnerStore) -> None:
+@pytest.mark.parametrize("has_broker", [True, False])
+def test_its_row_runs_with_the_same_key(store: RunnerStore, *, has_broker: bool) -> None:
+    """Also after the site has gone back to running its actions by itself."""
     worker = Worker(store)
     worker.take(whole(), runs=False)
-    reader = RunnerStore(again(store).parts, has_broker=True)
+    reader = RunnerStore(again(store).parts, has_broker=has_broker)
     reader.register(host="r", boot="b", pid=3, pid_started="3")
     claim = reader.claim_due(now=NOW + timedelta(seconds=1), limit=1, only=ClaimFilter())
     assert claim is not None

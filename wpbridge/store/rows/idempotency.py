@@ -24,6 +24,8 @@ _OF_BROKER: Final = re.compile(
     rf"{THROUGH}[0-9a-f]{{8}}-[0-9a-f]{{4}}-7[0-9a-f]{{3}}-[89ab][0-9a-f]{{3}}-[0-9a-f]{{12}}"
 )
 """What the queue makes for an action that is enqueued through a broker."""
+_AFTER_THROUGH: Final = THROUGH[:-1] + chr(ord(THROUGH[-1]) + 1)
+"""The first text behind all of these; hashes have no letter beyond f."""
 
 
 def hashed(key: str) -> str:
@@ -59,6 +61,9 @@ class IdempotencyKeys:
         self._drop = text(f"DELETE FROM {table} WHERE key_hash IN :keys")
         self._of_keys = text(f"SELECT key_hash, action_id FROM {table} WHERE key_hash IN :keys")
         self._of_actions = text(f"SELECT key_hash, action_id FROM {table} WHERE action_id IN :ids")
+        self._any_through = text(
+            f"SELECT 1 FROM {table} WHERE key_hash >= :first AND key_hash < :end LIMIT 1"
+        )
         self._pass_on = text(f"UPDATE {table} SET key_hash = :to WHERE key_hash = :key")
 
     def take(
@@ -114,6 +119,13 @@ class IdempotencyKeys:
         rows = self._session.run(lambda c: c.execute(self._of_actions, values).fetchall())
         found = [(str(key), ActionId(int(action))) for key, action in rows]
         return frozenset(action for key, action in found if key != marks[action])
+
+    def has_through(self, connection: Connection) -> bool:
+        """Tell whether any action has a row that was enqueued through a broker."""
+        if not self._own.has(self._table):
+            return False
+        values = {"first": THROUGH, "end": _AFTER_THROUGH}
+        return connection.execute(self._any_through, values).first() is not None
 
     def through(self, connection: Connection, ids: Sequence[ActionId]) -> dict[ActionId, str]:
         """Return the keys of those of the actions that were enqueued through a broker."""

@@ -99,6 +99,12 @@ class ActionRows:
         self.of_claims = ready(f"SELECT {columns} FROM {table} WHERE {held}")
         self.lock_of_claims = text(f"SELECT action_id FROM {table} WHERE {held}{lock}")
 
+    def read_through(
+        self, through: Callable[[Connection, Sequence[ActionId]], dict[ActionId, str]]
+    ) -> None:
+        """Read the keys of what was enqueued through a broker from now on."""
+        self._through = through
+
     def load(self, ids: Sequence[int]) -> list[ActionRow]:
         """Read actions by their ids, in no order."""
         return self._session.run(lambda c: self.read(c, self.by_ids, ids))

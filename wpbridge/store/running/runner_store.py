@@ -95,6 +95,10 @@ class RunnerStore:
         self._pid_started = pid_started[:64]
         store.own.prepare()
         self._suspects.in_hand = frozenset()
+        if self.session.run(store.keys.has_through):
+            # Also where the settings have no broker any more: the attempts of an action have one
+            # key.
+            self._rows.read_through(store.keys.through)
         return self.session.transact(
             lambda c: self._ownership.enter(
                 c,
