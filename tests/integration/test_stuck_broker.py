@@ -1,5 +1,6 @@
 """A broker that answers no more, and does not even refuse, is given up in time."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -97,3 +98,24 @@ def test_what_is_enqueued_through_a_stuck_broker_becomes_a_row(
         assert sent[0].action_id is not None
         assert time.monotonic() - before < SOON_SECONDS
         proxy.flow()
+
+
+def test_a_fork_has_a_connection_of_its_own(network: tuple[Proxy, str]) -> None:
+    _, url = network
+    broker = opened(url)
+    broker.publish(MESSAGES)
+    child = os.fork()
+    if child == 0:
+        try:
+            for _ in range(50):
+                broker.publish(MESSAGES)
+            broker.close()
+        finally:
+            # What the test itself would do at the end is its own.
+            os._exit(0 if broker.depth("crm") >= 51 else 1)
+    for _ in range(50):
+        broker.publish(MESSAGES)
+    assert os.waitpid(child, 0)[1] == 0
+    broker.publish(MESSAGES)
+    assert broker.depth("crm") == 102
+    broker.close()

@@ -8,6 +8,7 @@ message. A connection belongs to one thread.
 import contextlib
 import functools
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import ceil
@@ -26,6 +27,7 @@ MOST_URGENT: Final = 9
 BATCH: Final = 500
 """So many messages are sent before their confirmations are awaited."""
 _NOT_FOUND: Final = "404"
+_of_parents: Final[list[object]] = []
 
 
 def is_amqp(url: str) -> bool:
@@ -121,6 +123,8 @@ class Broker:
         self._connect_seconds = connect_seconds
         self._confirm_seconds = confirm_seconds
         self._connection: kombu.Connection | None = None
+        self._pid = 0
+        """The process that has made the connection."""
         self._declared: set[str] = set()
         self._confirms: _Confirms | None = None
         self._producer: Any = None
@@ -211,6 +215,7 @@ class Broker:
 
     def close(self) -> None:
         """Close the connection."""
+        self._leave_to_parent()
         connection, self._connection = self._connection, None
         self._declared.clear()
         self._confirms = self._producer = None
@@ -220,15 +225,29 @@ class Broker:
 
     def _break_off(self) -> None:
         """Close the connection after an error. A broker that is stuck is not told."""
+        self._leave_to_parent()
         connection = self._connection
         if connection is not None and connection.connected and is_amqp(self._url):
             with contextlib.suppress(Exception):
                 connection.connection.collect()
         self.close()
 
+    def _leave_to_parent(self) -> None:
+        """Forget a connection that was made before a fork, and do not close it.
+
+        Two processes on one connection would take each other's confirmations.
+        """
+        if self._connection is not None and self._pid != os.getpid():
+            # It is kept, since the library would close it for both when nobody holds it.
+            _of_parents.append((self._connection, self._producer, self._confirms))
+            self._connection = self._producer = self._confirms = None
+            self._declared.clear()
+
     def _open(self) -> kombu.Connection:
+        self._leave_to_parent()
         if self._connection is not None:
             return self._connection
+        self._pid = os.getpid()
         connection = self._connection = kombu.Connection(
             self._url,
             transport=_hasty_redis() if is_redis(self._url) else None,
