@@ -10,6 +10,7 @@ from factories import NOW, insert, make_new
 from rows import change, column, query
 from stores import again
 from wpbridge.action import Claim, ClaimId
+from wpbridge.clock import to_text
 from wpbridge.outcome import Completed
 from wpbridge.runner import concluding
 from wpbridge.store.base import ClaimAndSettled, ClaimFilter, Ending
@@ -249,3 +250,18 @@ def test_what_a_worker_cannot_run_stays_with_its_relay(relay: RunnerStore) -> No
     assert list(made.claim.ids) == [second.action_id]
     assert worker.refused == [first]
     assert relay.waiting([first.claim_id]) == {first.action_id}
+
+
+def test_a_worker_whose_clock_is_a_little_behind_takes_what_its_relay_found_due(
+    relay: RunnerStore,
+) -> None:
+    (first,) = named(relay, "a")
+    change(
+        relay,
+        "UPDATE wp_actionscheduler_actions SET scheduled_date_gmt = :due WHERE action_id = :i",
+        due=to_text(NOW + timedelta(seconds=4)),
+        i=first.action_id,
+    )
+    claim = Worker(relay).take(first)
+    assert claim is not None
+    assert [action.id for action in claim.actions] == [first.action_id]

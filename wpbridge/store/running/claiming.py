@@ -8,7 +8,7 @@ import functools
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
@@ -36,6 +36,8 @@ from wpbridge.store.running.site_keys import SiteKeys
 from wpbridge.store.running.suspects import Suspects
 
 CLAIM_TRIES: Final = 6
+CLOCKS_APART: Final = timedelta(seconds=5)
+"""So far a worker's clock may be behind that of the relay which has found an action due."""
 FURTHEST: Final = 5_000
 """So far a claim looks behind rows that others have locked: each holds up to 500 in one claim."""
 UNANSWERED_MESSAGE: Final = (
@@ -314,7 +316,7 @@ class Claiming:
         names = {"all": None, "hook": str(row.hook), "group": slug}
         due = date(row.scheduled_date_gmt)
         is_paused = any(one.kind == "all" or one.name == names[one.kind] for one in pauses)
-        return not is_paused and (due is None or due <= now)
+        return not is_paused and (due is None or due <= now + CLOCKS_APART)
 
     def _write(
         self,
