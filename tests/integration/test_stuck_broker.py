@@ -20,6 +20,7 @@ from brokers import (
     private_redis,
 )
 from conftest import needs
+from daemons import until
 from proxy import Proxy
 from wpbridge import Enqueue, Queue
 from wpbridge.errors import BrokerUnavailable
@@ -119,3 +120,27 @@ def test_a_fork_has_a_connection_of_its_own(network: tuple[Proxy, str]) -> None:
     broker.publish(MESSAGES)
     assert broker.depth("crm") == 102
     broker.close()
+
+
+def test_what_a_killed_worker_had_taken_comes_back(tmp_path: Path) -> None:
+    needs(missing_redis())
+    with private_redis(tmp_path) as redis:
+        options = {"visibility_timeout": 1}
+
+        def another() -> brokers_of.Broker:
+            return brokers_of.Broker(redis.url, options, connect_seconds=5.0, confirm_seconds=5.0)
+
+        dead = another()
+        dead.publish(MESSAGES)
+        assert len(dead.take("crm", 10)) == 1
+
+        # It never acknowledges, and never gives it back.
+        def is_back() -> bool:
+            alive = another()
+            found = alive.take("crm", 10)
+            alive.close()
+            return len(found) == 1
+
+        assert not is_back()
+        until(is_back, "the message", 10.0, pause=0.2)
+        dead.close()

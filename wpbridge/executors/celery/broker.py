@@ -27,6 +27,7 @@ MOST_URGENT: Final = 9
 BATCH: Final = 500
 """So many messages are sent before their confirmations are awaited."""
 _NOT_FOUND: Final = "404"
+_MOST_RESTORED: Final = 1_000_000
 _of_parents: Final[list[object]] = []
 
 
@@ -189,12 +190,17 @@ class Broker:
     def take(self, queue: str, most: int) -> "list[TakenMessage]":
         """Take up to so many messages out of a queue.
 
-        What is not acknowledged goes back when the connection is closed. Raises BrokerUnavailable.
+        What is not acknowledged goes back when the connection is closed. What a worker has taken
+        that died since comes back after the visibility timeout. Raises BrokerUnavailable.
         """
         with self._telling():
             self._open()
             if queue not in self._declared:
                 self._declare(queue)
+                if is_redis(self._url):
+                    # Elsewhere the broker does it. Here the workers do, and perhaps none is left.
+                    # Once, so that what is only looked at here does not come again and again.
+                    self._producer.channel.qos.restore_visible(num=_MOST_RESTORED, interval=1)
             found: list[TakenMessage] = []
             own = queue_named(queue, self._url)(self._producer.channel)
             while len(found) < most and (message := own.get(no_ack=False)) is not None:
