@@ -15,6 +15,8 @@ from wpbridge.dataclass import dataclass
 ActionId = NewType("ActionId", int)
 ClaimId = NewType("ClaimId", int)
 RunnerId = NewType("RunnerId", int)
+FREE: Final = ClaimId(0)
+"""The claim of actions that nobody has claimed."""
 OnFailed: TypeAlias = Literal["hold", "run", "cancel"]
 """What becomes of a waiting action when one that it waits for fails or is canceled."""
 ON_FAILED: Final[tuple[OnFailed, ...]] = ("hold", "run", "cancel")

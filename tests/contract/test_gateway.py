@@ -4,6 +4,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -461,7 +462,8 @@ def test_a_scaler_hears_that_nobody_knows(
 
 def test_operators_ask_what_ended_since_a_date(gateway: Gateway, store: RunnerStore) -> None:
     store.parts.own.ensure(store.names.stats)
-    begin = SystemClock().now().replace(second=0, microsecond=0)
+    # Of this minute, its first second would not be over yet.
+    begin = SystemClock().now().replace(second=0, microsecond=0) - timedelta(minutes=1)
     one = bucketed(2.0, DURATION_BOUNDS)
     store.parts.stats.add(
         [Count(begin=begin, hook="h", group_id=0, outcome="complete", durations=one)]

@@ -43,7 +43,8 @@ def completed(folder: Path, *words: str) -> list[str]:
 
 def test_every_command_is_offered(tmp_path: Path) -> None:
     assert completed(tmp_path, "") == cli.list_commands(click.Context(cli))
-    assert completed(tmp_path, "re") == ["requeue", "reschedule", "resume", "release-claims"]
+    found = completed(tmp_path, "re")
+    assert found == ["relay", "requeue", "reschedule", "resume", "release-claims"]
 
 
 def test_options_and_their_values_are_offered(tmp_path: Path) -> None:

@@ -273,7 +273,10 @@ def test_long_names_are_cut_on_a_narrow_terminal_and_say_so(
 @pytest.mark.parametrize(
     ("routes", "words"),
     [
-        ('[[routes]]\nhook = "a"\nto = "perl"', "route 1: to is python, webhook, php or leave"),
+        (
+            '[[routes]]\nhook = "a"\nto = "perl"',
+            "route 1: to is python, webhook, php, celery or leave",
+        ),
         ('[[routes]]\nto = "php"', "route 1: name a hook, a group, or both"),
         ('[[routes]]\nhook = "a"\nto = "php"\n[[routes]]\nhok = "a"\nto = "php"', "route 2: "),
         ('[routes]\na = "php"', "[[routes]]"),

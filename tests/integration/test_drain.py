@@ -4,6 +4,7 @@ import json
 import signal
 import socket
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,11 @@ def quick(number, *, context: Context):
     with open("record", "ab", buffering=0) as stream:
         stream.write(f"{context.hook} {number} {context.idempotency_key}\\n".encode())
 """
-CELERY = '[[routes]]\nhook = "quick"\nto = "celery"\n'
+
+
+def celery(it: Handover) -> str:
+    """The route of this test: messages of other tests may be in other queues still."""
+    return f'[[routes]]\nhook = "quick"\nto = "celery"\nqueue = "{it.queue}"\n'
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,8 @@ def store(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerSto
 def it(redis: Redis, tmp_path: Path, mysql_dsn: str, store: RunnerStore) -> Iterator[Handover]:
     (tmp_path / "acts.py").write_text(ACTS, encoding="utf-8")
     with handing_over(tmp_path, mysql_dsn, redis) as found:
-        found.settings(handlers="acts", routes=CELERY)
+        found.queue = f"q{uuid.uuid4().hex}"
+        found.settings(handlers="acts", routes=celery(found))
         yield found
     redis.flush()
 
@@ -65,7 +71,7 @@ def add(store: RunnerStore, count: int, hook: str = "quick") -> list[int]:
 
 def send(it: Handover, count: int) -> list[str]:
     settings: dict[str, Any] = {"dsn": it.dsn, "celery_broker": it.url}
-    routes = [{"hook": "quick", "to": "celery"}]
+    routes = [{"hook": "quick", "to": "celery", "queue": it.queue}]
     with Queue.open(env={}, routes=routes, **settings) as queue:
         new = [Enqueue(hook="quick", args=[n]) for n in range(count)]
         return [one.key for one in queue.enqueue_many(new, through="celery")]
@@ -172,7 +178,6 @@ def test_drain_without_a_route_or_a_broker_is_refused(it: Handover) -> None:
 
 
 def test_the_daemon_hands_over_too(it: Handover, store: RunnerStore) -> None:
-    it.settings(handlers="acts", routes=CELERY)
     add(store, 5)
     (here,) = add(store, 1, "low")
     daemon = it.start(["-m", "wpbridge", "work", "-v", "--processes", "2"], "work")
@@ -202,14 +207,16 @@ def test_a_daemon_that_ends_frees_what_it_has_handed_over(it: Handover, store: R
 def test_urgent_messages_come_first(
     kind: str, redis: Redis, tmp_path: Path, mysql_dsn: str, store: RunnerStore
 ) -> None:
+    queue = f"q{uuid.uuid4().hex}"
     routes = "".join(
-        f'[[routes]]\nhook = "{hook}"\nto = "celery"\npriority = {priority}\n'
+        f'[[routes]]\nhook = "{hook}"\nto = "celery"\nqueue = "{queue}"\npriority = {priority}\n'
         for hook, priority in (("low", 1), ("high", 9))
     )
     (tmp_path / "acts.py").write_text(ACTS, encoding="utf-8")
 
     def run(broker: Any) -> None:
         with handing_over(tmp_path, mysql_dsn, broker) as it:
+            it.queue = queue
             it.settings(handlers="acts", routes=routes)
             add(store, 10, "low")
             add(store, 10, "high")

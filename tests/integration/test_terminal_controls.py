@@ -52,6 +52,7 @@ OTHERS = (
     "keys list",
     "keys callback-secret shop",
     "serve --dry-run",
+    "relay --dry-run",
     "keys token --hook x",
     "keys revoke shop --yes",
     "keys rotate-signing",

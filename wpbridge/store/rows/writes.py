@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from wpbridge.action import Action, ActionId, ClaimId, NewAction, Status
+from wpbridge.action import FREE, Action, ActionId, ClaimId, NewAction, Status
 from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine
 from wpbridge.store.base import Ending
@@ -28,10 +28,6 @@ STATUS: Final = (
 )
 """An expression for a row's status as the database's collation compares it. `Pending` is pending
 for the plugin's statements, and so for ours."""
-
-
-FREE: Final = ClaimId(0)
-"""The claim of rows that nobody has claimed."""
 
 
 class LostRaceError(Exception):

@@ -9,10 +9,9 @@ action over. The claim's id alone is not enough: MySQL 5.7 gives out ids again a
 import hashlib
 import re
 
-from wpbridge.action import ActionId, ClaimId
+from wpbridge.action import FREE, ActionId, ClaimId
 from wpbridge.dataclass import dataclass
 from wpbridge.store.base import RunnerRecord
-from wpbridge.store.rows.writes import FREE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

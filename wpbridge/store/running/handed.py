@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, Status
+from wpbridge.action import FREE, Action, ActionId, Claim, ClaimId, NewAction, Status
 from wpbridge.clock import from_timestamp
 from wpbridge.codec.keys import THROUGH
 from wpbridge.errors import InputError
@@ -25,7 +25,7 @@ from wpbridge.store.database.connection import Connection
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import Added, Request
 from wpbridge.store.records import Pause
-from wpbridge.store.rows.writes import FREE, LostRaceError
+from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.claiming import CarriedEndings
 from wpbridge.store.running.fences import Handed
 from wpbridge.store.running.runner_store import RunnerStore
