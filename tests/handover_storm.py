@@ -176,11 +176,10 @@ class HandoverStorm(Storm):
         def is_one_there() -> bool:
             self.revive_daemons()
             rows = query(self.store, "SELECT pid, about FROM wp_wpbridge_runners")
-            kinds = {int(str(pid)): json.loads(str(about))["kind"] for pid, about in rows if about}
+            # The daemon's worker has a relay beside it, with a row of its own.
+            found = [(int(str(p)), json.loads(str(about))["kind"]) for p, about in rows if about]
             there[:] = [
-                pid
-                for pid, kind in kinds.items()
-                if kind in {"celery", "work"} and storm.is_there(pid)
+                pid for pid, kind in found if kind in {"celery", "work"} and storm.is_there(pid)
             ]
             return bool(there)
 

@@ -6,7 +6,6 @@ that relay's row is there, and names the claim, and the action waits in it, may 
 action over. The claim's id alone is not enough: MySQL 5.7 gives out ids again after a restart.
 """
 
-import hashlib
 import re
 
 from wpbridge.action import FREE, ActionId, ClaimId
@@ -33,5 +32,7 @@ class Handed:
 
 def runner_name(runner: RunnerRecord) -> str:
     """Return a short name of one runner, which no other process ever has."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL, and a look at runners needs no names
+
     told = f"{runner.host}\0{runner.boot}\0{runner.pid}\0{runner.pid_started}"
     return f"{runner.id}.{hashlib.sha256(told.encode()).hexdigest()[:12]}"
