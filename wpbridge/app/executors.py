@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from wpbridge.app.own_hooks import own_handlers
@@ -16,7 +17,7 @@ from wpbridge.executors.base import Executor, Mailbox
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.router import Router
 from wpbridge.executors.threads import ThreadExecutor
-from wpbridge.queue.facade import Queue
+from wpbridge.queue.facade import Queue, open_through
 from wpbridge.site.config import Settings
 from wpbridge.site.database import DatabaseAddress, Tls
 from wpbridge.site.resolve import Site
@@ -172,7 +173,8 @@ def _opener(settings: Settings, site: Site, patience_seconds: float) -> Callable
         with lock:
             if not opened:
                 store = open_site(site, prepare=_patient(patience_seconds))
-                opened.append(Queue(store, unique_by=settings.unique_by))
+                through = partial(open_through, settings) if settings.celery_broker else None
+                opened.append(Queue(store, unique_by=settings.unique_by, open_through=through))
             return opened[0]
 
     return open_queue

@@ -31,7 +31,7 @@ from wpbridge.telling import traces
 if TYPE_CHECKING:
     from wpbridge.queue.through import BrokerQueue
 
-__all__ = ["BULK", "Queue", "Which", "opened"]
+__all__ = ["BULK", "Queue", "Which", "open_through", "opened"]
 
 
 class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing, QueueMinting):
@@ -72,7 +72,7 @@ class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing, QueueMinting
             partial(open_site, site),
             unique_by=settings.unique_by,
             before_adding=begin,
-            open_through=partial(_open_through, settings) if settings.celery_broker else None,
+            open_through=partial(open_through, settings) if settings.celery_broker else None,
         )
 
     def close(self) -> None:
@@ -89,7 +89,8 @@ class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing, QueueMinting
         self.close()
 
 
-def _open_through(settings: Settings) -> "BrokerQueue":
+def open_through(settings: Settings) -> "BrokerQueue":
+    """Return the way to the broker of the settings, for a queue. Raises ConfigError without one."""
     from wpbridge.queue.through import BrokerQueue  # noqa: PLC0415 - few have a broker
 
     return BrokerQueue(settings)
