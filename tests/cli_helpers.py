@@ -137,6 +137,10 @@ def _own_modules(folder: Path) -> Iterator[None]:
             del sys.modules[name]
 
 
+INTERRUPT = "\x03"
+MOST_PRESSES = 30
+
+
 def on_terminal(
     *arguments: str,
     cwd: Path,
@@ -147,7 +151,9 @@ def on_terminal(
     """Run the command with a terminal as all three of its streams; all it says is in ``out``.
 
     It is the process's own terminal: a Ctrl-C (``\x03``) as the answer interrupts it. No Enter
-    follows that one: under load it may be read before the signal arrives, and then says no.
+    follows that one: under load it may be read before the signal arrives, and then says no. A
+    signal that arrives just before the process waits for input does not end the wait, so Ctrl-C is
+    pressed again, as a person would.
     """
     ours, its = pty.openpty()
     wanted = {**clean_env(cwd, env), "COLUMNS": str(columns), "TERM": "xterm-256color"}
@@ -163,10 +169,21 @@ def on_terminal(
     ) as process:
         os.close(its)
         try:
-            while select.select([ours], [], [], 60)[0] and (part := os.read(ours, 65536)):
+            presses = 0
+            while True:
+                is_pressing = 0 < presses < MOST_PRESSES
+                if not select.select([ours], [], [], 2 if is_pressing else 60)[0]:
+                    if not is_pressing:
+                        break
+                    presses += 1
+                    os.write(ours, INTERRUPT.encode())
+                    continue
+                if not (part := os.read(ours, 65536)):
+                    break
                 parts.append(part)
                 if answer and b"?" in b"".join(parts):
-                    os.write(ours, answer.encode() + b"\n" * (answer != "\x03"))
+                    presses = int(answer == INTERRUPT)
+                    os.write(ours, answer.encode() + b"\n" * (not presses))
                     answer = ""
         except OSError:
             pass  # The other end is closed: Linux says EIO.

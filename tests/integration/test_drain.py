@@ -59,7 +59,8 @@ def it(redis: Redis, tmp_path: Path, mysql_dsn: str, store: RunnerStore) -> Iter
     (tmp_path / "acts.py").write_text(ACTS, encoding="utf-8")
     with handing_over(tmp_path, mysql_dsn, redis) as found:
         found.queue = f"q{uuid.uuid4().hex}"
-        found.settings(handlers="acts", routes=celery(found))
+        # No copies: what is counted here are messages.
+        found.settings(handlers="acts", routes=celery(found), resend_after="1h")
         yield found
     redis.flush()
 
