@@ -146,10 +146,12 @@ class Daemon:
 
     def open_gate(self) -> None:
         """Let the slow ones end, those of now and later."""
-        self.gate = os.open(self.folder / "gate", os.O_RDWR)
+        gate, opened = self.folder / "gate", self.folder / "opened"
+        self.gate = os.open(gate, os.O_RDWR)
+        opened.touch()
+        # At no moment is there a gate at which somebody could begin to wait with nobody to open it.
+        opened.replace(gate)
         os.close(self.gate)
-        (self.folder / "gate").unlink()
-        (self.folder / "gate").touch()
 
     def end(self) -> None:
         if self.process.poll() is None:
