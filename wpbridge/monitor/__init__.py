@@ -24,6 +24,7 @@ DOOR: Final = (
     "rule_texts",
     "rules",
     "scaling",
+    "sites_state",
     "textfile",
     "watched_site",
     "watching",

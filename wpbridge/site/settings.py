@@ -175,6 +175,20 @@ class Settings:
         timedelta(minutes=10), kinds.positive_duration, "advise"
     )
     """For how long fewer workers must have sufficed before a daemon gives one up."""
+    sites: Path | None = _setting(None, kinds.path, "sites", key="list")
+    """The list of sites that a daemon for many serves: a file, or a folder."""
+    sites_state_file: Path | None = _setting(None, kinds.path, "sites")
+    """Where that daemon tells how its sites are; None: the usual place of its user."""
+    sites_max_running: int = _setting(8, kinds.number(1, 1000), "sites")
+    """How many sites have a process at once."""
+    sites_max_php: int = _setting(8, kinds.number(0, 1000), "sites")
+    """How many PHP workers all these processes have together; 0: none run PHP."""
+    sites_linger: timedelta = _setting(timedelta(seconds=30), kinds.positive_duration, "sites")
+    """How long a site's process that has nothing to do stays."""
+    sites_turn: timedelta = _setting(timedelta(minutes=1), kinds.positive_duration, "sites")
+    """A site's process that has run for so long ends in order when other sites wait."""
+    sites_kill_after: timedelta | None = _setting(timedelta(minutes=15), kinds.duration, "sites")
+    """A site's process that was told to end for others is killed after so long; None: never."""
     rescue: Literal["retry", "fail", "hold"] = _setting(
         "retry", kinds.choice("retry", "fail", "hold")
     )

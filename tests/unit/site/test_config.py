@@ -57,6 +57,15 @@ quiet = true
 verbose = 2
 color = false
 
+[sites]
+list = "all.toml"
+state_file = "sites.json"
+max_running = 4
+max_php = 2
+linger = "10s"
+turn = "2m"
+kill_after = "5m"
+
 [wake]
 socket = "/run/wpbridge/wake"
 mode = "660"
@@ -350,6 +359,13 @@ def test_a_full_file(cwd: Path) -> None:
         state_dir=cwd / "state",
         advise_target_wait=timedelta(seconds=30),
         advise_down_after=timedelta(minutes=5),
+        sites=cwd / "all.toml",
+        sites_state_file=cwd / "sites.json",
+        sites_max_running=4,
+        sites_max_php=2,
+        sites_linger=timedelta(seconds=10),
+        sites_turn=timedelta(minutes=2),
+        sites_kill_after=timedelta(minutes=5),
         rescue="hold",
         log_format="json",
         retry=(
