@@ -45,6 +45,27 @@ def make_network(store: RunnerStore, *blogs: int) -> None:
         change(store, statement, id=blog, domain=f"site{blog}.example")
 
 
+def test_the_queues_of_a_network_are_those_of_sites_in_use(
+    store: RunnerStore, make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_sites, "_BLOGS_A_PAGE", 2)
+    make_network(store, 1, 2, 3, 4, 5, 6, 7, 8)
+    for column in ("archived", "deleted", "spam"):
+        change(store, f"ALTER TABLE wp_blogs ADD COLUMN {column} int NOT NULL DEFAULT 0")
+    for blog in (2, 3, 4, 5, 8):
+        make_site(f"wp_{blog}_")
+    for blog, column in ((3, "archived"), (4, "deleted"), (5, "spam")):
+        change(store, f"UPDATE wp_blogs SET {column} = 1 WHERE blog_id = {blog}")
+    network = store.parts.network_sites
+    assert [blog.id for blog in network.queues(most=10)] == [1, 2, 8]
+    assert [blog.id for blog in network.queues(most=2)] == [1, 2]
+    assert [blog.id for blog in network.queues(after=2, most=2)] == [8]
+
+
+def test_a_site_alone_has_no_queues_of_a_network(store: RunnerStore) -> None:
+    assert store.parts.network_sites.queues(most=10) == []
+
+
 def add(store: OpenStore, *minutes: float, failed: bool = False) -> None:
     queue = Queue(store, close_store=False)
     for number in minutes:

@@ -14,6 +14,7 @@ DOOR: Final = (
     "resolve",
     "rules",
     "shown_settings",
+    "site_list",
     "wake_kinds",
     "web_kinds",
     "wpconfig",

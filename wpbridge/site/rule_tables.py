@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from wpbridge.action import OWN_HOOKS
 from wpbridge.errors import ConfigError
-from wpbridge.site.faults import Faults, meant, unknown_names
+from wpbridge.site.faults import Faults
 from wpbridge.site.moments import seconds_of
 from wpbridge.site.rules import (
     RIGHTS,
@@ -27,53 +27,17 @@ from wpbridge.site.rules import (
     Webhook,
     rate_of,
 )
+from wpbridge.site.table_rows import Key, row
 from wpbridge.site.value_kinds import LONGEST, Kind, Origin
 
 _MOST: Final = 1_000_000
-
-
-class _Key(NamedTuple):
-    """What stands below one key of a table."""
-
-    read: Callable[[Any], Any]
-    """Value to the rule's attribute; ValueError for a value that cannot be one."""
-    must: str
-    """What the value must be: the message where that error has none."""
-    is_required: bool = False
-
-
-def _row(
-    told: Mapping[str, Any],
-    where: str,
-    keys: Mapping[str, _Key],
-    check: Callable[[Mapping[str, object]], Iterator[str]] = lambda _given: iter(()),
-) -> dict[str, Any]:
-    """Read one table; ConfigError with everything that is wrong with it.
-
-    ``check`` is given the keys that the table has with what stands there, and tells what is wrong
-    with them together. A misspelled key counts there as the one that was meant.
-    """
-    faults = Faults()
-    faults.add(*unknown_names(told, keys, where))
-    values = {}
-    for name, key in keys.items():
-        if not key.is_required and told.get(name) is None:
-            continue
-        try:
-            values[name] = key.read(told.get(name))
-        except ValueError as error:
-            faults.add(f"{where}: {error.args[0] if error.args else key.must}")
-    given = {meant(name, keys) or name: value for name, value in told.items() if value is not None}
-    faults.add(*(f"{where}: {fault}" for fault in check(given)))
-    faults.refuse()
-    return values
 
 
 def _rows(
     title: str,
     one: str,
     make: Callable[..., Any],
-    keys: Mapping[str, _Key],
+    keys: Mapping[str, Key],
     check: Callable[[Mapping[str, object]], Iterator[str]] = lambda _given: iter(()),
 ) -> Kind:
     """Return the reader of a list of tables, ``[[title]]``, each of which is ``one``."""
@@ -87,7 +51,7 @@ def _rows(
             with faults.kept():
                 if not isinstance(told, Mapping):
                     raise ConfigError(f"{where} is a table: [[{title}]]")
-                made.append(make(**_row(told, where, keys, check)))
+                made.append(make(**row(told, where, keys, check)))
         faults.refuse()
         return tuple(made)
 
@@ -156,8 +120,8 @@ def _hook(value: object, *, least: int = 1) -> str:
 
 
 _HOOK_OR_GROUP: Final = {
-    "hook": _Key(partial(_text, least=1), "hook and group are texts"),
-    "group": _Key(_text, "hook and group are texts"),
+    "hook": Key(partial(_text, least=1), "hook and group are texts"),
+    "group": Key(_text, "hook and group are texts"),
 }
 _ROUTES: Final = ("python", "webhook", "php", "celery", "leave")
 _MOST_URGENT: Final = 9
@@ -197,15 +161,15 @@ routes: Final = _rows(
     "route",
     Route,
     {
-        "to": _Key(
+        "to": Key(
             partial(_word, words=_ROUTES),
             "to is python, webhook, php, celery or leave",
             is_required=True,
         ),
         **_HOOK_OR_GROUP,
-        "hook": _Key(_hook, "hook and group are texts"),
-        "queue": _Key(_queue, "queue is a name of 1 to 80 letters, digits, _ and -"),
-        "priority": _Key(_priority, f"priority is a whole number from 0 to {_MOST_URGENT}"),
+        "hook": Key(_hook, "hook and group are texts"),
+        "queue": Key(_queue, "queue is a name of 1 to 80 letters, digits, _ and -"),
+        "priority": Key(_priority, f"priority is a whole number from 0 to {_MOST_URGENT}"),
     },
     _route_faults,
 )
@@ -214,12 +178,12 @@ retention: Final = _rows(
     "retention",
     Keep,
     {
-        "status": _Key(
+        "status": Key(
             partial(_word, words=("complete", "failed", "canceled")),
             "status is complete, failed or canceled",
         ),
-        "hook": _Key(partial(_text, least=1), "hook is a text"),
-        "keep": _Key(
+        "hook": Key(partial(_text, least=1), "hook is a text"),
+        "keep": Key(
             _kept_for, 'keep is a time such as "7d" or "12h", or "forever"', is_required=True
         ),
     },
@@ -230,15 +194,15 @@ retries: Final = _rows(
     "retry",
     RetryRule,
     {
-        "hook": _Key(partial(_hook, least=0), "hook is a text"),
-        "group": _Key(_text, "group is a text"),
-        "error": _Key(_error_pattern, "error is a text"),
-        "max_attempts": _Key(
+        "hook": Key(partial(_hook, least=0), "hook is a text"),
+        "group": Key(_text, "group is a text"),
+        "error": Key(_error_pattern, "error is a text"),
+        "max_attempts": Key(
             partial(_count, most=_MOST_ATTEMPTS),
             f"max_attempts is a whole number from 1 to {_MOST_ATTEMPTS}",
         ),
-        "base": _Key(_span, 'base is a time such as "30s" or "6h"'),
-        "cap": _Key(_span, 'cap is a time such as "30s" or "6h"'),
+        "base": Key(_span, 'base is a time such as "30s" or "6h"'),
+        "cap": Key(_span, 'cap is a time such as "30s" or "6h"'),
     },
 )
 limits: Final = _rows(
@@ -247,10 +211,10 @@ limits: Final = _rows(
     Limit,
     {
         **_HOOK_OR_GROUP,
-        "max_concurrency": _Key(_count, f"max_concurrency is a whole number from 1 to {_MOST}"),
-        "rate": _Key(rate_of, 'rate is so many in a time, such as "30/min" or "100/5m"'),
-        "pause_after": _Key(_count, f"pause_after is a whole number from 1 to {_MOST}"),
-        "pause_for": _Key(_no_span, 'pause_for is a time such as "10m" or "2h"'),
+        "max_concurrency": Key(_count, f"max_concurrency is a whole number from 1 to {_MOST}"),
+        "rate": Key(rate_of, 'rate is so many in a time, such as "30/min" or "100/5m"'),
+        "pause_after": Key(_count, f"pause_after is a whole number from 1 to {_MOST}"),
+        "pause_for": Key(_no_span, 'pause_for is a time such as "10m" or "2h"'),
     },
     _limit_faults,
 )
@@ -309,24 +273,25 @@ def _webhook(where: str, told: object, env: Mapping[str, str]) -> Webhook:
     variable = table.get("secret_env")
     if variable is not None:
         table.pop("secret", None)
-    row = _row(
+    found = row(
         table,
         where,
         {
-            "url": _Key(_url, "url is one that begins with https:// or http://", is_required=True),
-            "secret": _Key(partial(_text, least=1), "secret is a text"),
-            "secret_env": _Key(
+            "url": Key(_url, "url is one that begins with https:// or http://", is_required=True),
+            "secret": Key(partial(_text, least=1), "secret is a text"),
+            "secret_env": Key(
                 lambda name: _text(env.get(str(name)), least=1),
                 f"the variable {variable} of secret_env is not set",
             ),
-            "timeout": _Key(
+            "timeout": Key(
                 partial(_seconds, longest=timedelta(days=1)),
                 'timeout is a time such as 30 or "30s", a day at most',
             ),
         },
     )
-    given = {"timeout_seconds": row["timeout"]} if "timeout" in row else {}
-    return Webhook(url=row["url"], secret=row.get("secret_env", row.get("secret")), **given)
+    given = {"timeout_seconds": found["timeout"]} if "timeout" in found else {}
+    secret = found.get("secret_env", found.get("secret"))
+    return Webhook(url=found["url"], secret=secret, **given)
 
 
 def _url(value: object) -> str:

@@ -47,6 +47,17 @@ def found_file(
     return SettingsFile(file, _read(file, trusted=trusted, welcome=welcome))
 
 
+def named_file(file: Path, env: Mapping[str, str], what: str = "the settings file") -> SettingsFile:
+    """Read a file that somebody has named. ``what`` it is stands in messages.
+
+    Raises:
+        ConfigError: it is missing, cannot be read or must not be obeyed.
+    """
+    if not file.is_file():
+        raise ConfigError(f"{what} {file} does not exist")
+    return SettingsFile(file, _read(file, trusted=trust.is_lifted(env), welcome=None, what=what))
+
+
 def _file(told: object, env: Mapping[str, str], cwd: Path) -> Path | None:
     if told:
         file = expanded(str(told), cwd, env)
@@ -96,10 +107,16 @@ def _owners(folder: Path | None) -> frozenset[int]:
         return frozenset()
 
 
-def _read(file: Path, *, trusted: bool, welcome: frozenset[int] | None) -> bytes:
+def _read(
+    file: Path,
+    *,
+    trusted: bool,
+    welcome: frozenset[int] | None,
+    what: str = "the settings file",
+) -> bytes:
     try:
         if trusted:
             return file.read_bytes()
-        return trust.read(file, "the settings file", welcome=welcome)
+        return trust.read(file, what, welcome=welcome)
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}") from error

@@ -13,7 +13,7 @@ import pwd
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from wpbridge.errors import ConfigError, NotObeyed
 
@@ -92,6 +92,44 @@ def read(file: Path, what: str, *, welcome: frozenset[int] | None = None) -> byt
         elif welcome is not None:
             _refuse_strangers(file, what, (status, file.lstat()), welcome)
         return stream.read()
+
+
+def decider(path: Path, *, trusted: bool = False) -> "Decider":
+    """Find the user who decides what a path leads to: the first owner on the way who is not root.
+
+    That user can exchange everything below the place, so the files below it are theirs, whoever
+    owns them. Nothing is opened.
+
+    Args:
+        path: the file or folder.
+        trusted: whether others may write above it even where root asks.
+
+    Raises:
+        NotObeyed: root asks, and others may write to a place of root on the way, so that there is
+            no such user.
+        OSError: the path cannot be looked at.
+    """
+    judged = os.geteuid() == 0 and not trusted
+    decided: tuple[Path, int] | None = None
+    leads_out = False
+    for place, status in components(path):
+        if decided is not None:
+            leads_out = leads_out or not place.is_relative_to(decided[0])
+            continue
+        if status.st_uid != 0:
+            decided = (place, status.st_uid)
+            continue
+        if judged and (who := _who_writes(place, status)):
+            raise _refused(path, "the site", place, status, f"{who} may write it")
+    return Decider(0 if decided is None else decided[1], leads_out)
+
+
+class Decider(NamedTuple):
+    """Who decides what a path leads to."""
+
+    uid: int
+    leads_out: bool
+    """Whether a link of this user leads to a place outside of what is theirs."""
 
 
 def components(path: Path) -> Iterator[tuple[Path, os.stat_result]]:

@@ -5,7 +5,7 @@ statement whose effect it does not know.
 """
 
 from wpbridge.site.wpconfig.found import NAMES, TABLE_PREFIX, WpConfig
-from wpbridge.site.wpconfig.reading import find, read
+from wpbridge.site.wpconfig.reading import find, named, read
 from wpbridge.site.wpconfig.tokens import PhpSyntaxError, Token, from_bytes, to_bytes, tokenize
 from wpbridge.site.wpconfig.values import Unknown, Value
 
@@ -19,6 +19,7 @@ __all__ = [
     "WpConfig",
     "find",
     "from_bytes",
+    "named",
     "read",
     "to_bytes",
     "tokenize",

@@ -18,6 +18,7 @@ from wpbridge.store.structure.tables import Tables
 CAP: Final = 10_000
 """The numbers of a site are counted up to this one."""
 _SITES_A_STATEMENT: Final = 20
+_BLOGS_A_PAGE: Final = 200
 
 
 class Blog(NamedTuple):
@@ -61,6 +62,33 @@ class NetworkSites:
         statement = text(
             f"SELECT blog_id, domain, path FROM {self._blogs} WHERE blog_id > :after"
             " ORDER BY blog_id LIMIT :most"
+        )
+        values = {"after": after, "most": most}
+        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
+        return [Blog(int(blog), str(domain), str(path)) for blog, domain, path in rows]
+
+    def queues(self, *, after: int = 0, most: int) -> list[Blog]:
+        """Return the sites in use that have a queue, with a higher id than ``after``, by id.
+
+        Archived and deleted sites and spam are left out. The sites are looked at in pages, so that
+        no question is large; ``most`` is how many are returned.
+        """
+        found: list[Blog] = []
+        is_network = self.is_network()
+        while is_network:
+            page = self._in_use(after=after, most=_BLOGS_A_PAGE)
+            with_queue = self.prefixes([blog.id for blog in page])
+            found += [blog for blog in page if blog.id in with_queue]
+            if len(page) < _BLOGS_A_PAGE or len(found) >= most:
+                break
+            after = page[-1].id
+        return found[:most]
+
+    def _in_use(self, *, after: int, most: int) -> list[Blog]:
+        # Networks of old have texts in these columns, so they are compared with texts.
+        statement = text(
+            f"SELECT blog_id, domain, path FROM {self._blogs} WHERE blog_id > :after"
+            " AND archived = '0' AND deleted = '0' AND spam = '0' ORDER BY blog_id LIMIT :most"
         )
         values = {"after": after, "most": most}
         rows = self._session.run(lambda c: c.execute(statement, values).fetchall())

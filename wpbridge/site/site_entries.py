@@ -1,0 +1,142 @@
+"""What a list of many sites says of each: where its queue is, whose it is, and its settings.
+
+:mod:`wpbridge.site.site_list` reads such a list.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import field, replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from wpbridge.dataclass import dataclass
+from wpbridge.errors import ConfigError
+from wpbridge.site.config import Settings, combine
+from wpbridge.site.settings_file import named_file
+
+_OF_ONE_SITE: Final = (
+    "PATH",
+    "DSN",
+    "URL",
+    "BLOG_ID",
+    "TABLE_PREFIX",
+    "SITE_NAME",
+    "CONFIG",
+    "HANDLERS",
+    "PHP",
+)
+"""Variables of the environment that mean one site, so they count for none of a list."""
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){0,62}")
+
+
+def is_site_name(name: object) -> bool:
+    """Tell whether a site may be called so: a name fits into addresses, labels and file names."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteEntry:
+    """One site as its list says it: a queue, or the queues of a whole network."""
+
+    name: str
+    """Unique in the list. It has letters, digits, dots and hyphens, and fits into addresses."""
+    place: str
+    """Where the list says it, for messages."""
+    folder: Path
+    """The folder of the list's file: handlers are searched there first."""
+    path: Path | None = None
+    """Absolute: a WordPress folder, or its configuration file. None if only a DSN is given."""
+    dsn: str | None = field(default=None, repr=False)
+    table_prefix: str | None = None
+    url: str | None = None
+    blog_id: int | None = None
+    """None: the site of ``url``, or the main site."""
+    network: bool = False
+    """Whether each blog of the network is a site."""
+    user: str | None = None
+    """The user of the system as whom this site's processes run. None: :attr:`owner`."""
+    owner: int | None = None
+    """The number of the user who decides what lies at ``path``. None if only a DSN is given."""
+    config: Path | None = None
+    """The site's own settings file. It is not read before :meth:`settings`."""
+    handlers: tuple[str, ...] = ()
+    php: bool | None = None
+    """Whether PHP workers run what has no handler. None: as the settings file says."""
+
+    def of_blog(self, blog_id: int) -> "SiteEntry":
+        """Return the entry of one blog of this network, named ``NETWORK.NUMBER``."""
+        name = f"{self.name}.{blog_id}"
+        return replace(self, name=name, network=False, blog_id=blog_id, url=None)
+
+    def settings(self, env: Mapping[str, str]) -> Settings:
+        """Read this site's settings. Variables of the environment count that name no site.
+
+        Only a process that may obey the site's settings file calls this: one of its user.
+
+        Raises:
+            ConfigError: the settings file must not be obeyed by this process or has faults.
+        """
+        own = {
+            key: value
+            for key, value in env.items()
+            if key not in {f"WPBRIDGE_{name}" for name in _OF_ONE_SITE}
+        }
+        file = None if self.config is None else named_file(self.config, env)
+        settings = combine(self._flags(), own, self.folder, file)
+        if not self.handlers:
+            return settings
+        return replace(settings, handlers_folder=str(self.folder))
+
+    def plain_settings(self) -> Settings:
+        """Return the settings of who only looks at this site: no file and no variable counts."""
+        flags = self._flags()
+        del flags["handlers"]
+        return combine(flags, {}, self.folder, None)
+
+    def _flags(self) -> dict[str, object]:
+        return {
+            "path": self.path,
+            "dsn": self.dsn,
+            "table_prefix": self.table_prefix,
+            "url": self.url,
+            "blog_id": self.blog_id,
+            "site_name": self.name,
+            "handlers": self.handlers,
+            "php": self.php,
+        }
+
+
+class ToldSite(NamedTuple):
+    """An entry before it is compared with the others of its list."""
+
+    entry: SiteEntry
+    """Its name is empty if none is given."""
+    is_named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFault:
+    """Something that is wrong with a list, and where."""
+
+    place: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteList:
+    """The sites of a list, and everything that is wrong with it."""
+
+    place: Path
+    sites: tuple[SiteEntry, ...]
+    """Those without a fault, in the order of the list."""
+    faults: tuple[SiteFault, ...]
+    others: tuple[Path, ...] = ()
+    """Folders of a listed folder in which there is no WordPress."""
+
+    def refuse(self) -> None:
+        """Raise ConfigError with all faults; nothing happens when there are none."""
+        if self.faults:
+            raise ConfigError(faults=tuple(str(fault) for fault in self.faults))
