@@ -147,7 +147,7 @@ class Callers:
                 # Whoever may only read is let in all the same.
                 with contextlib.suppress(StoreError):
                     self._store.api_keys.note_use(record.name)
-        return self._keep(shown, keys.caller_of(record))
+            return self._keep(shown, keys.caller_of(record))
 
     def _of_password(self, shown: _Shown, address: str) -> Caller:
         login, password = _login(shown.text)
