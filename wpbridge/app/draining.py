@@ -6,31 +6,28 @@ message is acknowledged after that is committed, so a crash in between leaves it
 the next drain finds that the row is there.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
-from wpbridge.action import NewAction
-from wpbridge.clock import SystemClock, from_timestamp
-from wpbridge.codec import schedule, traceparents
-from wpbridge.codec.keys import THROUGH
+from wpbridge.action import Action, ActionId
+from wpbridge.clock import SystemClock
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import InputError, StoreError
 from wpbridge.executors.celery.broker import BATCH, Broker, TakenMessage
-from wpbridge.executors.celery.messages import RUN_TASK, THROUGH_TASK, WholeAction, whole_of
+from wpbridge.executors.celery.messages import RUN_TASK, THROUGH_TASK, action_of, whole_of
 from wpbridge.queue.through import site_mark
 from wpbridge.runner.identity import identity
 from wpbridge.runner.liveness import is_gone
 from wpbridge.runner.reaper import reap
 from wpbridge.site.config import Settings
-from wpbridge.store.base import RunnerRecord
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.queueing.adding import Request
 from wpbridge.store.reading.live_claims import LiveClaims
+from wpbridge.store.running.handed import make_rows
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.running.seen_runners import SeenRunner, seen_runners
 from wpbridge.store.running.wishes import make_wish
-from wpbridge.telling.log import tell as log
 
 PATIENCE_SECONDS: Final = 60.0
 """A relay obeys with its next beat, 15 seconds later at most, and then frees what it holds."""
@@ -91,21 +88,20 @@ def drain(
         BrokerUnavailable: the broker does not answer. The relays have stopped.
     """
     stopped = _stop_relays(store, tell)
-    mark = site_mark(store)
+    mark, clock = site_mark(store), SystemClock()
     dropped = rows = others = 0
     try:
         for queue in queues_of(settings):
             while taken := broker.take(queue, BATCH):
                 whole = _wholes(taken, mark)
-                kept, added = _add(store, whole)
-                rows += added
-                for one in kept:
-                    one.ack()
+                made = make_rows(store, [action for action, _ in whole.values()], clock.now())
                 void = [one for one in taken if _is_void(one, mark)]
-                for one in void:
+                done = [*void, *(whole[key][1] for key in made)]
+                for one in done:
                     one.ack()
+                rows += sum(one.is_new for one in made.values())
                 dropped += len(void)
-                others += len(taken) - len(void) - len(kept)
+                others += len(taken) - len(done)
     finally:
         # What is not acknowledged goes back.
         broker.close()
@@ -125,8 +121,8 @@ def _stop_relays(store: OpenStore, tell: Callable[[str], None]) -> int:
         tell(f"waiting until {len(first)} relay(s) have stopped, up to {PATIENCE_SECONDS:g} s")
     deadline = time.monotonic() + PATIENCE_SECONDS
     while left := relays(store):
-        if any(is_gone(one.runner, me) for one in left):
-            _reap(mine, clock, [one.runner for one in left if is_gone(one.runner, me)])
+        if dead := {one.runner.id for one in left if is_gone(one.runner, me)}:
+            _reap(mine, clock, dead)
         elif time.monotonic() > deadline:
             names = ", ".join(f"{one.runner.host} pid {one.runner.pid}" for one in left)
             raise StoreError(
@@ -136,62 +132,28 @@ def _stop_relays(store: OpenStore, tell: Callable[[str], None]) -> int:
     return len(first)
 
 
-def _reap(mine: RunnerStore, clock: SystemClock, dead: Sequence[RunnerRecord]) -> None:
+def _reap(mine: RunnerStore, clock: SystemClock, dead: Collection[int]) -> None:
+    """Free what dead relays held. Nothing of it had started."""
     me = identity()
-    ids = {one.id for one in dead}
     mine.register(host=me.host, boot=me.boot, pid=me.pid, pid_started=me.pid_started, places=0)
-    reap(mine, me, clock, judge=lambda runner, _me: runner.id in ids)
+    reap(mine, me, clock, judge=lambda runner, _me: runner.id in dead)
     mine.unregister()
 
 
-def _wholes(taken: Sequence[TakenMessage], mark: str) -> list[tuple[WholeAction, TakenMessage]]:
-    found = []
-    for one in taken:
-        if one.task == THROUGH_TASK:
-            try:
-                told = whole_of(one.args)
-            except InputError:
-                continue
+def _wholes(
+    taken: Sequence[TakenMessage], mark: str
+) -> dict[ActionId, tuple[Action, TakenMessage]]:
+    """Return the actions of this site that only messages hold, by ids that lie below 0."""
+    found: dict[ActionId, tuple[Action, TakenMessage]] = {}
+    for number, one in enumerate(taken, 1):
+        if one.task != THROUGH_TASK:
+            continue
+        with contextlib.suppress(InputError):
+            told = whole_of(one.args)
             if told.site == mark:
-                found.append((told, one))
+                found[ActionId(-number)] = action_of(told, -number), one
     return found
 
 
 def _is_void(one: TakenMessage, mark: str) -> bool:
     return one.task == RUN_TASK and isinstance(one.args, list) and one.args[:1] == [mark]
-
-
-def _add(
-    store: OpenStore, wholes: Sequence[tuple[WholeAction, TakenMessage]]
-) -> tuple[list[TakenMessage], int]:
-    """Make rows of actions that messages held.
-
-    Return the messages whose actions have one, and how many of them had none before.
-    """
-    requests = [
-        Request(
-            action=NewAction(
-                hook=told.hook,
-                args=told.args,
-                schedule=schedule.encode(schedule.Async()),
-                scheduled_at=from_timestamp(told.enqueued_at),
-                is_async=True,
-                group=told.group,
-                priority=told.priority,
-                traceparent=traceparents.checked(told.traceparent),
-            ),
-            key=f"{THROUGH}{told.key}",
-        )
-        for told, _ in wholes
-    ]
-    if not requests:
-        return [], 0
-    try:
-        added = store.adding.add(requests, by="group", now=SystemClock().now())
-    except InputError as error:
-        if len(wholes) > 1:
-            parts = [_add(store, [one]) for one in wholes]
-            return [one for kept, _ in parts for one in kept], sum(new for _, new in parts)
-        log("celery.refused", reason=str(error))
-        return [], 0
-    return [one for _, one in wholes], sum(one.is_new for one in added)

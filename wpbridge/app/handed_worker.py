@@ -6,31 +6,25 @@ or a moment later. A process that dies before that leaves a started action, as a
 """
 
 import itertools
-import math
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.action import ActionId, ClaimId
 from wpbridge.app.parts import Parts, prepared
-from wpbridge.app.runners import Named, make_runner, tell_outages
-from wpbridge.clock import SystemClock, from_timestamp
-from wpbridge.codec import schedule, traceparents
+from wpbridge.app.runners import Named, make_runner, wait_for_database
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.executors.base import Mailbox, Report
-from wpbridge.executors.celery.messages import Wake, WholeAction
+from wpbridge.executors.celery.messages import Wake, WholeAction, action_of
 from wpbridge.outcome import Completed, Unrun
 from wpbridge.queue.through import site_mark
 from wpbridge.runner.loop import Runner
 from wpbridge.site.bounds import Bounds
 from wpbridge.site.config import Settings
-from wpbridge.store.database.session import Session
 from wpbridge.store.running.fences import Handed
 from wpbridge.store.running.handed import Fate, Inbox
-from wpbridge.telling import lines
-from wpbridge.telling.bus import Bus
 from wpbridge.telling.log import tell
 
 LOOK_SECONDS: Final = 1.0
@@ -155,7 +149,12 @@ class HandedWorker:
         try:
             self._inbox.put(handed, refused=wait.over.set)
             runner.wake()
-            self._await(runner, handed, wait)
+            self._await(
+                wait,
+                runner,
+                withdraw=lambda: self._inbox.withdraw(handed),
+                is_there=lambda: self._inbox.has(handed) or runner.has(handed.action_id),
+            )
         finally:
             del self._mailbox.waits[handed.action_id]
         return wait.told
@@ -175,31 +174,38 @@ class HandedWorker:
             reason = f"the message is for the site {told.site}, not for {self._site}"
             tell("celery.refused", reason=reason)
             return NOT_RUN
-        action = _action_of(told, -next(self._numbers))
+        action = action_of(told, -next(self._numbers))
         wait = self._mailbox.waits[action.id] = _Wait(threading.Event(), NOT_RUN)
         try:
             self._inbox.put_whole(action)
             runner.wake()
-            idle = 0
-            while not wait.over.wait(LOOK_SECONDS) and self._thread.is_alive():
-                idle = idle + 1 if self._is_stopping or runner.is_quiet else 0
-                if idle > LAST_LOOKS and self._inbox.withdraw_whole(action):
-                    break
+            self._await(wait, runner, withdraw=lambda: self._inbox.withdraw_whole(action))
         finally:
             del self._mailbox.waits[action.id]
         return wait.told
 
-    def _await(self, runner: Runner, handed: Handed, wait: _Wait) -> None:
-        """Wait for the end of the handler. What the runner has put back or lost has none."""
+    def _await(
+        self,
+        wait: _Wait,
+        runner: Runner,
+        *,
+        withdraw: Callable[[], bool],
+        is_there: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Wait until an action has ended, was put back, or will not start any more.
+
+        Args:
+            wait: is over when the runner or an executor has told what became of the action.
+            runner: the one of this process.
+            withdraw: takes the action out of the inbox; returns whether it was there.
+            is_there: whether the inbox or the runner has it, for one of which nobody tells when
+                the runner has lost it.
+        """
         missed = idle = 0
         while not wait.over.wait(LOOK_SECONDS):
             idle = idle + 1 if self._is_stopping or runner.is_quiet else 0
-            if idle > LAST_LOOKS and self._inbox.withdraw(handed):
-                wait.told = NOT_RUN
-                return
-            is_there = self._inbox.has(handed) or runner.has(handed.action_id)
-            missed = 0 if is_there and self._thread.is_alive() else missed + 1
-            if missed > 1:
+            missed = 0 if is_there() and self._thread.is_alive() else missed + 1
+            if missed > 1 or (idle > LAST_LOOKS and withdraw()):
                 wait.told = NOT_RUN
                 return
 
@@ -220,7 +226,7 @@ class HandedWorker:
 
     def _work(self) -> None:
         try:
-            parts = prepared(self._settings, is_daemon=True, prepare=_be_patient)
+            parts = prepared(self._settings, is_daemon=True, prepare=wait_for_database)
         except (ConfigError, SiteError) as error:
             self._end_process(str(error))
             self._ready.set()
@@ -262,30 +268,3 @@ class HandedWorker:
     def _obey(self, wish: str) -> None:
         if wish == "stop":
             self._end_process("it is wished that this worker stops")
-
-
-def _action_of(told: WholeAction, number: int) -> Action:
-    """Return the action that a message holds. Its id and its claim's id lie below 0."""
-    return Action(
-        id=ActionId(number),
-        hook=told.hook,
-        status=Status.PENDING,
-        scheduled_at=from_timestamp(told.enqueued_at),
-        priority=told.priority,
-        args=told.args.encode(),
-        schedule=schedule.encode(schedule.Async()),
-        group_id=0,
-        group=told.group,
-        attempts=0,
-        claim_id=ClaimId(number),
-        traceparent=traceparents.checked(told.traceparent),
-        make_key=lambda: told.key,
-    )
-
-
-def _be_patient(session: Session) -> None:
-    """Wait for a database that is away, already at the start."""
-    session.patience_seconds = math.inf
-    bus = Bus()
-    bus.write_to(lines.write, lines.is_heard)
-    tell_outages(session, bus, SystemClock())

@@ -1,7 +1,6 @@
 """A relay in a worker process of `wpbridge work`: a runner of its own, in a thread of its own."""
 
 import contextlib
-import math
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from wpbridge.app.relay import listening, relay_filter
 from wpbridge.app.routing import claim_filter, routes_of
-from wpbridge.app.runners import make_runner
+from wpbridge.app.runners import make_runner, wait_for_database
 from wpbridge.executors.handlers import Handler
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site
 from wpbridge.store.connect import open_site
-from wpbridge.store.database.session import Session
 from wpbridge.telling.log import tell
 
 if TYPE_CHECKING:
@@ -72,7 +70,7 @@ class _Relay:
                 return
 
     def _run(self) -> None:
-        store = open_site(self._site, is_runner=True, prepare=_be_patient)
+        store = open_site(self._site, is_runner=True, prepare=wait_for_database)
         with contextlib.closing(store):
             routes = routes_of(self._settings, self._handlers)
             runner = self._runner = make_runner(
@@ -89,7 +87,3 @@ class _Relay:
                 runner.stop()
             with listening(store, runner.wake, mark="relay"):
                 runner.run()
-
-
-def _be_patient(session: Session) -> None:
-    session.patience_seconds = math.inf

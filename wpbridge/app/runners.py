@@ -87,6 +87,14 @@ class Named:
         )
 
 
+def wait_for_database(session: Session, clock: Clock | None = None) -> None:
+    """Have a daemon wait for a database that is away, already at its start, and tell of it."""
+    session.patience_seconds = math.inf
+    bus = Bus()
+    bus.write_to(lines.write, lines.is_heard)
+    tell_outages(session, bus, clock or SystemClock())
+
+
 def tell_outages(session: Session, bus: Bus, clock: Clock) -> None:
     """Tell subscribers once when the database is away, and once when it is back."""
     session.was_lost = lambda message: bus.tell(

@@ -1,6 +1,5 @@
 """Be one worker of ``work``: the same settings, a runner, and the link to its supervisor."""
 
-import math
 import signal
 import socket
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from wpbridge.app.parts import Parts, prepared
 from wpbridge.app.relay_beside import relaying
-from wpbridge.app.runners import make_runner, tell_outages
+from wpbridge.app.runners import make_runner, wait_for_database
 from wpbridge.clock import Clock
 from wpbridge.daemon.signals import deafen
 from wpbridge.daemon.worker_link import Lifetime, SignClock, WorkerLink
@@ -21,8 +20,6 @@ from wpbridge.queue import wake
 from wpbridge.site.config import Settings, working_folder
 from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore
-from wpbridge.telling import lines
-from wpbridge.telling.bus import Bus
 from wpbridge.telling.numbers import Numbers
 
 
@@ -39,7 +36,9 @@ def serve(settings: Settings, told: str) -> int:
     signal.signal(signal.SIGTERM, lambda *_: worker_link.stop("TERM"))
     worker_link.open()
     parts = prepared(
-        settings, is_daemon=True, prepare=lambda session: _be_patient(session, worker_link, clock)
+        settings,
+        is_daemon=True,
+        prepare=lambda session: _wait_and_report(session, worker_link, clock),
     )
     is_first = told.startswith("1:")
     beside = relaying(settings, parts.site, parts.handlers) if is_first else nullcontext()
@@ -109,13 +108,10 @@ def _wake_keys(store: OpenStore) -> dict[str, object]:
     return {"prefix": store.names.prefix, "keys": [key.hex() for key in keys]}
 
 
-def _be_patient(session: Session, worker_link: WorkerLink, clock: Clock) -> None:
+def _wait_and_report(session: Session, worker_link: WorkerLink, clock: Clock) -> None:
     """Wait for a database that is away, already at the start. A refused login ends the worker."""
     session.pause = worker_link.pause
-    session.patience_seconds = math.inf
-    bus = Bus()
-    bus.write_to(lines.write, lines.is_heard)
-    tell_outages(session, bus, clock)
+    wait_for_database(session, clock)
     _tie(session, worker_link)
 
 

@@ -1,7 +1,6 @@
 """Make the Celery application of a site: its broker, its queues and its two tasks."""
 
 import os
-import sys
 import time
 from typing import Any, Final
 
@@ -10,16 +9,16 @@ import celery.exceptions
 import click
 
 from wpbridge.app.handed_worker import NOT_RUN
-from wpbridge.celery_app.processes import Processes, Refusals
-from wpbridge.errors import ConfigError, InputError, WpbridgeError
+from wpbridge.celery_app.processes import OptionCheck, Processes, refuse
+from wpbridge.errors import InputError, WpbridgeError
 from wpbridge.executors.celery.broker import queue_named
 from wpbridge.executors.celery.messages import RUN_TASK, THROUGH_TASK, wake_of, whole_of
+from wpbridge.executors.celery.opening import broker_url
 from wpbridge.outcome import class_name, plain
 from wpbridge.site.config import Settings, load, working_folder
 from wpbridge.site.rules import CELERY_QUEUE
 from wpbridge.telling.log import tell
 
-EX_CONFIG: Final = 78
 AGAIN_SECONDS: Final = 1.0
 """What could not be run now is given back to the broker after so long."""
 
@@ -28,14 +27,9 @@ def make_app() -> celery.Celery:
     """Return the application. What is wrong with the settings ends the process with one line."""
     try:
         settings = load({}, os.environ, working_folder())
-        if settings.celery_broker is None:
-            raise ConfigError(
-                "there is no message broker: set [celery] broker, or WPBRIDGE_CELERY_BROKER"
-            )
+        return _application(settings, broker_url(settings))
     except WpbridgeError as error:
-        sys.stderr.write(f"wpbridge: {error}\n")  # noqa: TID251 - Celery has no terminal of ours
-        raise SystemExit(EX_CONFIG) from None
-    return _application(settings, settings.celery_broker)
+        refuse(str(error))
 
 
 def _application(settings: Settings, broker: str) -> celery.Celery:
@@ -118,5 +112,5 @@ def _application(settings: Settings, broker: str) -> celery.Celery:
             ["--handlers"], metavar="MODULES", help="Modules of handlers, as WPBRIDGE_HANDLERS."
         )
     )
-    app.steps["worker"].add(Refusals)
+    app.steps["worker"].add(OptionCheck)
     return app

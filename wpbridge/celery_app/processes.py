@@ -8,7 +8,7 @@ handlers run on threads of their own, which greenlets would block.
 import logging
 import os
 import signal
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import celery.bootsteps
 import celery.signals
@@ -47,7 +47,7 @@ class Processes:
     def _when_ready(self, sender: Any, **_: Any) -> None:
         self._main = os.getpid()
         pool = sender.controller.pool
-        if not _is_prefork(pool):
+        if _pool_name(type(pool)) != "prefork":
             self._begin(max(1, int(pool.limit or 1)))
 
     def _begin(self, concurrency: int) -> HandedWorker:
@@ -79,11 +79,17 @@ class Processes:
         os.kill(os.getppid() if is_child else os.getpid(), signal.SIGTERM)
 
 
-def _is_prefork(pool: Any) -> bool:
-    return type(pool).__module__ == "celery.concurrency.prefork"
+def refuse(reason: str) -> NoReturn:
+    """End the process with one line on its standard error."""
+    os.write(2, f"wpbridge: {reason}\n".encode())
+    raise SystemExit(EX_CONFIG)
 
 
-class Refusals(celery.bootsteps.Step):  # type: ignore[misc]
+def _pool_name(kind: type[Any]) -> str:
+    return kind.__module__.rpartition(".")[2]
+
+
+class OptionCheck(celery.bootsteps.Step):  # type: ignore[misc]
     """Looks at the worker's options before anything starts."""
 
     def __init__(self, parent: Any, handlers: str | None = None, **options: Any) -> None:
@@ -91,16 +97,16 @@ class Refusals(celery.bootsteps.Step):  # type: ignore[misc]
         if handlers:
             # Children read the settings anew.
             os.environ[HANDLERS] = handlers
-        name = parent.pool_cls.__module__.rpartition(".")[2]
+        name = _pool_name(parent.pool_cls)
         if name in {"gevent", "eventlet"}:
-            _refuse(
+            refuse(
                 f"the pool {name} cannot run handlers: they run on threads, with time limits and"
                 " drivers that would block all greenlets; use --pool prefork or --pool threads"
             )
         try:
             load({}, os.environ, working_folder())
         except WpbridgeError as error:
-            _refuse(str(error))
+            refuse(str(error))
 
 
 def _set_up_log(loglevel: int, **_: object) -> None:
@@ -108,8 +114,3 @@ def _set_up_log(loglevel: int, **_: object) -> None:
     settings = load({}, os.environ, working_folder())
     lines.set_up(settings.verbose, settings.log_format)
     logging.getLogger("celery").setLevel(loglevel)
-
-
-def _refuse(reason: str) -> None:
-    os.write(2, f"wpbridge: {reason}\n".encode())
-    raise SystemExit(EX_CONFIG)

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from wpbridge.action import UPKEEP_HOOKS, is_own_hook
 from wpbridge.monitor.history import Ended, History
-from wpbridge.patterns import is_any, matches
+from wpbridge.site.rules import route_of
 
 if TYPE_CHECKING:
     from wpbridge.site.config import Settings
-    from wpbridge.site.rules import Route
 
 IsHanded: TypeAlias = Callable[[str, str | None], bool]
 """Whether a hook's actions in a group go to Celery; None for a group that is not known."""
@@ -29,15 +28,10 @@ def handed_by(settings: "Settings") -> IsHanded | None:
     def is_handed(hook: str, group: str | None) -> bool:
         if is_own_hook(hook) or hook in UPKEEP_HOOKS:
             return False
-        first = next((route for route in routes if _fits(route, hook, group)), None)
-        return first is not None and first.to == "celery"
+        found = route_of(routes, hook, group)
+        return found is not None and found[1].to == "celery"
 
     return is_handed
-
-
-def _fits(route: "Route", hook: str, group: str | None) -> bool:
-    is_group = is_any(route.group) if group is None else matches(route.group, group)
-    return is_group and matches(route.hook, hook)
 
 
 def history_here(history: History, is_handed: IsHanded) -> History:

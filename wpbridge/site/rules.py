@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final, Literal, TypeAlias, get_args
 
 from wpbridge.dataclass import dataclass
-from wpbridge.patterns import matches
+from wpbridge.patterns import is_any, matches
 from wpbridge.site.moments import seconds_of
 from wpbridge.site.value_kinds import LONGEST
 
@@ -147,9 +147,13 @@ def rate_text(rate: Rate | None) -> str | None:
     return f"{rate.count}/{short if short and seconds == int(seconds) else f'{seconds:g}s'}"
 
 
-def route_of(routes: Sequence[Route], hook: str, group: str) -> tuple[int, Route] | None:
-    """Return the first route that matches a hook and group slug, and its number from 1 on."""
+def route_of(routes: Sequence[Route], hook: str, group: str | None) -> tuple[int, Route] | None:
+    """Return the first route that matches a hook and group slug, and its number from 1 on.
+
+    Of a group that is not known, which is None, only those routes are sure that are for any group.
+    """
     for number, route in enumerate(routes, 1):
-        if matches(route.hook, hook) and matches(route.group, group):
+        is_group = is_any(route.group) if group is None else matches(route.group, group)
+        if is_group and matches(route.hook, hook):
             return number, route
     return None

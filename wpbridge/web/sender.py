@@ -4,7 +4,6 @@ One thread sends. While it waits for the broker's confirmation, more requests ga
 batch takes them all.
 """
 
-import asyncio
 import queue
 import threading
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from wpbridge.errors import ConfigError, WpbridgeError
 from wpbridge.queue.enqueue import Enqueue, Sent
 from wpbridge.queue.jobs import JobQueue
 from wpbridge.web.problems import Problem
+from wpbridge.web.reply import Reply
 from wpbridge.web.writer import MOST_WAITING, Full
 
 MOST_IN_BATCH: Final = 500
@@ -43,17 +43,6 @@ class Sender:
             Problem: this gateway has no broker, or one that may forget.
             StoreError: the broker is away, and the database does not answer either.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Sent] = loop.create_future()
-
-        def answer(done: Sent | BaseException) -> None:
-            if future.done():
-                return
-            if isinstance(done, BaseException):
-                future.set_exception(done)
-            else:
-                future.set_result(done)
-
         if self._queue.qsize() > MOST_WAITING:
             raise Full
         with self._lock:
@@ -62,8 +51,9 @@ class Sender:
                     target=self._serve, name="wpbridge-sender", daemon=True
                 )
                 self._thread.start()
-        self._queue.put(_Waiting(new, lambda done: loop.call_soon_threadsafe(answer, done)))
-        return await future
+        reply = Reply[Sent]()
+        self._queue.put(_Waiting(new, reply.give))
+        return await reply.given
 
     def close(self) -> None:
         """Send what waits, then end the thread."""

@@ -4,7 +4,6 @@ One thread has the connection that writes. While it waits for a commit, more req
 the next transaction takes them all. Nothing waits for company: a single request is written at once.
 """
 
-import asyncio
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from wpbridge.errors import Contention, StoreError, StoreUnavailable, WpbridgeEr
 from wpbridge.queue.jobs import JobQueue, JobRequest, Submitted
 from wpbridge.store.queueing.jobs import NewJob
 from wpbridge.telling.log import tell
+from wpbridge.web.reply import Reply
 
 MOST_A_TRANSACTION: Final = 500
 MOST_WAITING: Final = 2_000
@@ -62,23 +62,13 @@ class Writer:
             StoreError: the database refused or does not answer. Then nobody knows whether they were
                 written, and the same request with its idempotency key finds out.
         """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[list[Submitted]] = loop.create_future()
-
-        def answer(done: list[Submitted] | BaseException) -> None:
-            if future.done():
-                return
-            if isinstance(done, BaseException):
-                future.set_exception(done)
-            else:
-                future.set_result(done)
-
         with self._lock:
             if self._waiting + len(asked) > max(MOST_WAITING, len(asked)):
                 raise Full
             self._waiting += len(asked)
-        self._queue.put(_Waiting(asked, lambda done: loop.call_soon_threadsafe(answer, done)))
-        return await future
+        reply = Reply[list[Submitted]]()
+        self._queue.put(_Waiting(asked, reply.give))
+        return await reply.given
 
     def close(self) -> None:
         """Write what waits, then end the thread."""

@@ -28,7 +28,8 @@ BATCH: Final = 500
 """So many messages are sent before their confirmations are awaited."""
 _NOT_FOUND: Final = "404"
 _MOST_RESTORED: Final = 1_000_000
-_of_parents: Final[list[object]] = []
+_MADE_BEFORE_FORKS: Final[list[object]] = []
+"""Connections of parent processes, which are kept here so that nothing closes them."""
 
 
 def is_amqp(url: str) -> bool:
@@ -64,7 +65,7 @@ def _bounds(
 
 
 @functools.cache
-def _hasty_redis() -> type[Any]:
+def _redis_without_retries() -> type[Any]:
     """Return kombu's transport for Redis without retries of its own.
 
     They would wait for a Redis that is stuck many times as long, and send a batch anew of which
@@ -248,8 +249,8 @@ class Broker:
         Two processes on one connection would take each other's confirmations.
         """
         if self._connection is not None and self._pid != os.getpid():
-            # It is kept, since the library would close it for both when nobody holds it.
-            _of_parents.append((self._connection, self._producer, self._confirms))
+            # The library would close it for both processes when nobody holds it.
+            _MADE_BEFORE_FORKS.append((self._connection, self._producer, self._confirms))
             self._connection = self._producer = self._confirms = None
             self._declared.clear()
 
@@ -260,7 +261,7 @@ class Broker:
         self._pid = os.getpid()
         connection = self._connection = kombu.Connection(
             self._url,
-            transport=_hasty_redis() if is_redis(self._url) else None,
+            transport=_redis_without_retries() if is_redis(self._url) else None,
             connect_timeout=self._connect_seconds,
             transport_options=self._options,
         )

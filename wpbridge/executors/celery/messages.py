@@ -11,14 +11,15 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from wpbridge.action import Action, ActionId, ClaimId, Status
+from wpbridge.clock import from_timestamp
+from wpbridge.codec import schedule, traceparents
 from wpbridge.errors import InputError
 
 RUN_TASK: Final = "wpbridge.run"
 """The task that runs an action of the table: its args are those of :class:`Wake`."""
 THROUGH_TASK: Final = "wpbridge.through"
 """The task that runs an action which only its message holds, as :class:`WholeAction` says."""
-
-
 _LATEST: Final = 253_402_300_799
 """The last second of the year 9999."""
 _NOT_SHOWN: Final = "..."
@@ -110,6 +111,28 @@ def whole_of(args: Any) -> WholeAction:
     if told.enqueued_at > _LATEST:
         raise InputError("a message that is none of wpbridge's: a date that no row holds")
     return told
+
+
+def action_of(told: WholeAction, number: int) -> Action:
+    """Return the action that a message holds.
+
+    It has no row, so the ``number``, which lies below 0, stands for its id and for its claim's.
+    """
+    return Action(
+        id=ActionId(number),
+        hook=told.hook,
+        status=Status.PENDING,
+        scheduled_at=from_timestamp(told.enqueued_at),
+        priority=told.priority,
+        args=told.args.encode(),
+        schedule=schedule.encode(schedule.Async()),
+        group_id=0,
+        group=told.group,
+        attempts=0,
+        claim_id=ClaimId(number),
+        traceparent=traceparents.checked(told.traceparent),
+        make_key=lambda: told.key,
+    )
 
 
 def _read(args: Any, kind: type[NamedTuple]) -> list[Any]:

@@ -9,6 +9,15 @@ if TYPE_CHECKING:
     from wpbridge.executors.celery.broker import Broker
 
 
+def broker_url(settings: Settings) -> str:
+    """Return the address of the site's broker. Raises ConfigError when the settings name none."""
+    if settings.celery_broker is None:
+        raise ConfigError(
+            "there is no message broker: set [celery] broker, or WPBRIDGE_CELERY_BROKER"
+        )
+    return settings.celery_broker
+
+
 def open_broker(
     settings: Settings, *, connect_seconds: float = 5.0, confirm_seconds: float = 30.0
 ) -> "Broker":
@@ -22,10 +31,7 @@ def open_broker(
     Raises:
         ConfigError: the settings name no broker, or what speaks with one is not installed.
     """
-    if settings.celery_broker is None:
-        raise ConfigError(
-            "there is no message broker: set [celery] broker, or WPBRIDGE_CELERY_BROKER"
-        )
+    url = broker_url(settings)
     try:
         from wpbridge.executors.celery.broker import Broker  # noqa: PLC0415
     except ImportError as error:
@@ -33,7 +39,7 @@ def open_broker(
             f"the hand-over to Celery needs {error.name}: pip install 'wpbridge[celery]'"
         ) from None
     return Broker(
-        settings.celery_broker,
+        url,
         settings.celery_transport_options,
         connect_seconds=connect_seconds,
         confirm_seconds=confirm_seconds,

@@ -125,6 +125,12 @@ class Pauses:
         return self._session.transact(remove)
 
 
+def is_paused(pauses: Collection[Pause], hook: str, group: str) -> bool:
+    """Tell whether one of these pauses holds back the actions of a hook in a group, by its slug."""
+    names = {"all": "", "hook": hook, "group": group}
+    return any(one.kind == "all" or one.name == names[one.kind] for one in pauses)
+
+
 def narrowed(only: ClaimFilter, pauses: Collection[Pause]) -> ClaimFilter | None:
     """Return the filter without what is paused; None when everything is paused."""
     if any(pause.kind == "all" for pause in pauses):

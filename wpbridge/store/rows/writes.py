@@ -121,24 +121,15 @@ class Writes:
         now: datetime,
         *,
         held: ClaimId = FREE,
+        is_start: bool = False,
     ) -> int:
-        """Put rows under a claim that are free, or in the claim ``held``; return how many were."""
-        return self._execute(
-            connection, self._take, ids, claim=claim, held=held, **self._attempt(now)
-        )
+        """Put rows under a claim that are free, or in the claim ``held``; return how many were.
 
-    def take_started(
-        self,
-        connection: Connection,
-        ids: Sequence[int],
-        claim: ClaimId,
-        now: datetime,
-        *,
-        held: ClaimId = FREE,
-    ) -> int:
-        """Do the same as :meth:`take`, and mark the actions as started."""
+        With ``is_start`` the actions are marked as started too.
+        """
+        statement = self._take_started if is_start else self._take
         return self._execute(
-            connection, self._take_started, ids, claim=claim, held=held, **self._attempt(now)
+            connection, statement, ids, claim=claim, held=held, **self._attempt(now)
         )
 
     def free(self, connection: Connection, ids: Sequence[int], claim: ClaimId) -> int:

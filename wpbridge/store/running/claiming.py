@@ -22,7 +22,7 @@ from wpbridge.store.base import Claimed, ClaimFilter, Ending, Portion, StartPlan
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.database.texts import as_bytes, date, number
 from wpbridge.store.opened import OpenStore
-from wpbridge.store.queueing.pauses import narrowed
+from wpbridge.store.queueing.pauses import is_paused, narrowed
 from wpbridge.store.records import Pause
 from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.action_rows import ActionRow, ActionRows, in_order
@@ -313,10 +313,9 @@ class Claiming:
         self, connection: Connection, row: ActionRow, pauses: Collection[Pause], now: datetime
     ) -> bool:
         slug = self._groups.slug_on(connection, number(row.group_id))
-        names = {"all": None, "hook": str(row.hook), "group": slug}
         due = date(row.scheduled_date_gmt)
-        is_paused = any(one.kind == "all" or one.name == names[one.kind] for one in pauses)
-        return not is_paused and (due is None or due <= now + CLOCKS_APART)
+        is_due = due is None or due <= now + CLOCKS_APART
+        return is_due and not is_paused(pauses, str(row.hook), slug)
 
     def _write(
         self,
@@ -402,12 +401,14 @@ class Claiming:
         wanted: "_Wanted",
     ) -> None:
         """Put rows of one claim, or free ones, into ours, and mark some of them as started."""
-        waiting, begun = [i for i in ids if i not in started], [i for i in ids if i in started]
-        taken, now = 0, wanted.now
-        if waiting:
-            taken += self._writes.take(connection, waiting, claim_id, now, held=held)
+        begun = [one for one in ids if one in started]
+        taken = 0
+        for some, is_start in (([i for i in ids if i not in started], False), (begun, True)):
+            if some:
+                taken += self._writes.take(
+                    connection, some, claim_id, wanted.now, held=held, is_start=is_start
+                )
         if begun and wanted.start_plan:
-            taken += self._writes.take_started(connection, begun, claim_id, now, held=held)
             line = wanted.start_plan.log_line
             self._writes.insert_logs(connection, [(action_id, line) for action_id in begun])
         if taken != len(ids):

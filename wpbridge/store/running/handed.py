@@ -24,6 +24,7 @@ from wpbridge.store.base import ClaimAndSettled, ClaimFilter, Ending, Portion, S
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import Added, Request
+from wpbridge.store.queueing.pauses import is_paused
 from wpbridge.store.records import Pause
 from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.claiming import CarriedEndings
@@ -213,32 +214,16 @@ class HandedStore(RunnerStore):
             return []
         try:
             pauses = self._paused(now)
-            rows = [one for one in found if _is_paused(one, pauses) or not runs(one)]
-            refused = self._refused(rows, now)
+            rows = [one for one in found if is_paused(pauses, one.hook, one.group) or not runs(one)]
+            made = make_rows(self.parts, rows, now)
         except BaseException:
             for one in found:
                 self._told(one.id, "not run")
             raise
         for one in rows:
-            self._told(one.id, "not run" if one.id in refused else "row")
+            self._told(one.id, "row" if one.id in made else "not run")
         kept = {one.id for one in rows}
         return [Claim(id=one.claim_id, actions=(one,)) for one in found if one.id not in kept]
-
-    def _refused(self, rows: Sequence[Action], now: datetime) -> set[ActionId]:
-        """Make pending rows of actions; return those that the tables cannot hold.
-
-        Whoever enqueued one of these has not checked that. It must not keep others from starting.
-        """
-        if not rows:
-            return set()
-        try:
-            self.parts.adding.add([_request(one) for one in rows], by="group", now=now)
-        except InputError as error:
-            if len(rows) > 1:
-                return set().union(*(self._refused([one], now) for one in rows))
-            tell("celery.refused", reason=str(error))
-            return {rows[0].id}
-        return set()
 
     def _paused(self, now: datetime) -> Sequence[Pause]:
         pauses, until = self._pauses
@@ -313,9 +298,26 @@ def _of_rows(claims: Collection[ClaimId]) -> list[ClaimId]:
     return [claim for claim in claims if claim > 0]
 
 
-def _is_paused(action: Action, pauses: Sequence[Pause]) -> bool:
-    names = {"all": "", "hook": action.hook, "group": action.group}
-    return any(one.kind == "all" or one.name == names[one.kind] for one in pauses)
+def make_rows(
+    store: OpenStore, actions: Sequence[Action], now: datetime
+) -> Mapping[ActionId, Added]:
+    """Make pending rows of actions that only messages held, under their idempotency keys.
+
+    Returns what :meth:`Adding.add` returns, by the action's id below 0. Actions that the tables
+    cannot hold are left out: whoever enqueued one has not checked that, and it must not keep others
+    from being written.
+    """
+    if not actions:
+        return {}
+    try:
+        added = store.adding.add([_request(one) for one in actions], by="group", now=now)
+    except InputError as error:
+        if len(actions) > 1:
+            parts = [make_rows(store, [one], now) for one in actions]
+            return {key: value for part in parts for key, value in part.items()}
+        tell("celery.refused", reason=str(error))
+        return {}
+    return {action.id: one for action, one in zip(actions, added, strict=True)}
 
 
 def _request(action: Action) -> Request:
