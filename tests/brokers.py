@@ -14,9 +14,9 @@ import socket
 import subprocess
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeAlias
 
 from daemons import processes, until
 from servers import find_program
@@ -445,3 +445,13 @@ def private_sqs(folder: Path) -> Iterator[SQS]:
     broker = SQS(folder)
     with _running(broker):
         yield broker
+
+
+Private: TypeAlias = Callable[[Path], contextlib.AbstractContextManager[Broker]]
+Kinds: TypeAlias = Mapping[str, tuple[Callable[[], str], Private]]
+BROKERS: Final[Kinds] = {
+    "rabbitmq": (missing_rabbitmq, private_rabbitmq),
+    "redis": (missing_redis, private_redis),
+    "sqs": (missing_sqs, private_sqs),
+}
+"""By its name, why a broker cannot be started here, and what runs it in a folder."""

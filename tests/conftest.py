@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import storm
 from both_sides import BothSides
+from brokers import (
+    RabbitMQ,
+    Redis,
+    missing_rabbitmq,
+    missing_redis,
+    private_rabbitmq,
+    private_redis,
+)
 from cli_helpers import Site, sqlite_site
 from clocks import FakeClock
 from databases import Databases, empty_queue
@@ -147,6 +156,30 @@ def mariadb() -> Iterator[MariaDB]:
     """A private MariaDB on a socket; without one: left out at home, a failure in CI."""
     needs(missing_mariadb())
     with private_mariadb(OPTIONS) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def stormy_server() -> Iterator[MariaDB]:
+    """A server that may be killed."""
+    needs(missing_mariadb())
+    with private_mariadb(storm.SERVER_OPTIONS, may_be_killed=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis that keeps what it was told when it is killed."""
+    needs(missing_redis())
+    with private_redis(tmp_path_factory.mktemp("redis"), appendonly=True) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
+    """A RabbitMQ."""
+    needs(missing_rabbitmq())
+    with private_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as it:
         yield it
 
 

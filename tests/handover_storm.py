@@ -87,6 +87,9 @@ KOMBU_ENDS: Final = (
 """How a worker sometimes ends with kombu 5.7 when its broker goes away: Redis, to which kombu gives
 a message back over a connection that it has closed, and SQS, of whose error it makes a list. A
 service manager starts the worker anew."""
+SILENT_SECONDS: Final = 60.0
+"""After so long without an ending, workers of SQS are taken for ones that take nothing more. With
+kombu 5.7 a worker sometimes lives on and asks no more after its queue was away."""
 MEMBER_SECONDS: Final = 60.0
 """A relay or a worker that is told to end must have ended by then."""
 
@@ -107,6 +110,8 @@ class HandoverStorm(Storm):
         self._members = itertools.count(1)
         self._old: list[Message] = []
         """Messages whose actions waited once."""
+        self._ended = (0, time.monotonic())
+        """How many actions had ended, and since when it is that many."""
 
     # The queue and its runners
 
@@ -168,6 +173,22 @@ class HandoverStorm(Storm):
                     self.start_celery(one.pool, one.concurrency)
                 else:
                     self.start_relay()
+        if self.broker.name == "sqs":
+            self._kill_the_silent()
+
+    def _kill_the_silent(self) -> None:
+        """End workers that no longer take anything, as people do whom `wpbridge doctor` tells."""
+        statement = (
+            "SELECT COUNT(*) FROM wp_actionscheduler_actions"
+            " WHERE status NOT IN ('pending', 'in-progress')"
+        )
+        count, now = int(str(query(self.store, statement)[0][0])), time.monotonic()
+        if count != self._ended[0]:
+            self._ended = count, now
+        elif now - self._ended[1] > SILENT_SECONDS:
+            self._ended = count, now
+            for one in list(self.celeries):
+                self._kill_member("silent celery killed", one)
 
     def workers(self) -> list[int]:
         """The processes that run handlers in threads of theirs."""
@@ -371,7 +392,11 @@ class HandoverStorm(Storm):
         for one in (*self.celeries, *self.relays):
             wanted = 0 if one.pool else 128 + signal.SIGTERM
             code = one.wait()
-            assert code == wanted or one.is_ended_by_kombu(), f"{one.mark} {code}: {one.log()}"
+            # One that was started a moment ago knows no TERM yet, and has said nothing.
+            is_new = code == -signal.SIGTERM and not one.log()
+            assert code == wanted or is_new or one.is_ended_by_kombu(), (
+                f"{one.mark} {code}: {one.log()}"
+            )
         super().end()
 
     def verdict(self) -> Counter[str]:

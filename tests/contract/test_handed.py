@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -38,7 +39,7 @@ class Worker:
 
     def put(self, *handed: Handed) -> None:
         for one in handed:
-            self.inbox.put(one, refused=lambda one=one: self.refused.append(one))  # type: ignore[misc]
+            self.inbox.put(one, refused=partial(self.refused.append, one))
 
     def claim(self, *endings: Ending, finished: tuple[ClaimId, ...] = ()) -> ClaimAndSettled:
         return self.store.claim_and_settle(
@@ -207,11 +208,18 @@ def test_an_old_message_starts_nothing(
     assert after == before
 
 
-@pytest.mark.parametrize("pause", ["all", "hook", "group"])
-def test_what_is_paused_meanwhile_is_free_again(relay: RunnerStore, pause: str) -> None:
+@pytest.mark.parametrize(
+    "pause",
+    [
+        Pause(kind="all", name=""),
+        Pause(kind="hook", name="a"),
+        Pause(kind="group", name="g"),
+    ],
+    ids=lambda pause: pause.kind,
+)
+def test_what_is_paused_meanwhile_is_free_again(relay: RunnerStore, pause: Pause) -> None:
     (one,) = named(relay, "a")
-    name = {"all": "", "hook": "a", "group": "g"}[pause]
-    relay.parts.pauses.add([Pause(kind=pause, name=name)], now=NOW)  # type: ignore[arg-type]
+    relay.parts.pauses.add([pause], now=NOW)
     worker = Worker(relay)
     assert worker.take(one) is None
     assert column(relay, "claim_id", one.action_id) == 0

@@ -128,10 +128,17 @@ def test_endings_with_and_without_rows_are_settled_together(store: RunnerStore) 
     assert [row[2] for row in rows(store)] == ["complete"] * 3
 
 
-@pytest.mark.parametrize("kind", ["all", "hook", "group"])
-def test_what_is_paused_becomes_a_pending_row(store: RunnerStore, kind: str) -> None:
-    name = {"all": "", "hook": "h", "group": "g"}[kind]
-    store.parts.pauses.add([Pause(kind=kind, name=name)], now=NOW)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "pause",
+    [
+        Pause(kind="all", name=""),
+        Pause(kind="hook", name="h"),
+        Pause(kind="group", name="g"),
+    ],
+    ids=lambda pause: pause.kind,
+)
+def test_what_is_paused_becomes_a_pending_row(store: RunnerStore, pause: Pause) -> None:
+    store.parts.pauses.add([pause], now=NOW)
     worker = Worker(store)
     assert worker.take(whole()) == []
     assert worker.fates == [(-1, "row")]

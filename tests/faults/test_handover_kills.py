@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import invariants
-from brokers import Broker, missing_rabbitmq, private_rabbitmq
-from conftest import needs
+from brokers import Broker
 from daemons import until
 from factories import make_new
 from handover import Handover, handing_over
@@ -138,13 +137,6 @@ RELAY_STEPS = (
     "while it resends",
     "after it has resent",
 )
-
-
-@pytest.fixture(scope="module")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    needs(missing_rabbitmq())
-    with private_rabbitmq(tmp_path_factory.mktemp("broker")) as broker:
-        yield broker
 
 
 @pytest.fixture

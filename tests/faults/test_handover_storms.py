@@ -4,40 +4,16 @@
 form. Without it RabbitMQ has each kind of harm over fewer actions, and the others have a brief one.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import handover_storm
-import storm
-from brokers import (
-    Broker,
-    missing_rabbitmq,
-    missing_redis,
-    missing_sqs,
-    private_rabbitmq,
-    private_redis,
-    private_sqs,
-)
+from brokers import BROKERS
 from conftest import TOLD, needs
 from seeds import seed
-from servers import MariaDB, missing_mariadb, private_mariadb
-
-BROKERS: dict[str, tuple[Callable[[], str], Callable[[Path], AbstractContextManager[Broker]]]] = {
-    "rabbitmq": (missing_rabbitmq, private_rabbitmq),
-    "redis": (missing_redis, private_redis),
-    "sqs": (missing_sqs, private_sqs),
-}
-
-
-@pytest.fixture(scope="module")
-def stormy_server() -> Iterator[MariaDB]:
-    """A server that may be killed."""
-    needs(missing_mariadb())
-    with private_mariadb(storm.SERVER_OPTIONS, may_be_killed=True) as server:
-        yield server
+from servers import MariaDB
 
 
 @pytest.mark.parametrize("name", BROKERS)

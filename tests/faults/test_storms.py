@@ -6,7 +6,7 @@ often; every kind of harm is thrown, and the same must hold. ``scripts/soak`` ha
 ``WPBRIDGE_SEED`` throws again what a printed seed threw, in a storm of the same length.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,17 +15,9 @@ import storm
 from conftest import TOLD, needs
 from namespaces import missing_namespaces
 from seeds import seed
-from servers import MariaDB, missing_mariadb, private_mariadb
+from servers import MariaDB
 
 PLANS = {name: plan for name, plan in storm.PLANS.items() if not plan.is_long}
-
-
-@pytest.fixture(scope="module")
-def stormy_server() -> Iterator[MariaDB]:
-    """A server that may be killed."""
-    needs(missing_mariadb())
-    with private_mariadb(storm.SERVER_OPTIONS, may_be_killed=True) as server:
-        yield server
 
 
 @pytest.mark.parametrize("name", PLANS)

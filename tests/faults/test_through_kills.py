@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import invariants
-from brokers import RabbitMQ, missing_rabbitmq, private_rabbitmq
-from conftest import needs
+from brokers import RabbitMQ
 from daemons import until
 from handover import Handover, handing_over
 from rows import query
@@ -32,13 +31,6 @@ def quick(number, *, context: Context):
     if context.hook == "fails":
         raise ValueError("no")
 """
-
-
-@pytest.fixture(scope="module")
-def rabbitmq(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMQ]:
-    needs(missing_rabbitmq())
-    with private_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as found:
-        yield found
 
 
 @pytest.fixture
@@ -81,6 +73,10 @@ def runs(it: Handover) -> Counter[str]:
     return Counter(line.split()[0] for line in lines)
 
 
+def until_run(it: Handover, count: int, what: str) -> None:
+    until(lambda: len(runs(it)) >= count, lambda: f"{what}: {it.logs()}")
+
+
 def keys_of_rows(store: RunnerStore, status: str) -> list[str]:
     rows = query(
         store,
@@ -97,18 +93,16 @@ def test_nothing_is_lost_when_workers_and_broker_are_killed(
     begin(it)
     keys = send(it, 400)
     worker = it.worker(concurrency=2)
-    until(lambda: len(runs(it)) >= 30, lambda: f"the first ones: {it.logs()}")
+    until_run(it, 30, "the first ones")
     for number in range(3):
         # A child, whose message goes back to the broker.
-        before = len(runs(it))
-        victim = worker.children()[0]
-        os.kill(victim, signal.SIGKILL)
-        until(lambda b=before: len(runs(it)) >= b + 20, f"more after {number}")  # type: ignore[misc]
+        wanted = len(runs(it)) + 20
+        os.kill(worker.children()[0], signal.SIGKILL)
+        until_run(it, wanted, f"more after {number}")
     worker.kill()
     until(lambda: rabbitmq.depth(it.queue) > 0, "what it had goes back")
     worker = it.worker(concurrency=2, name="second")
-    before = len(runs(it))
-    until(lambda: len(runs(it)) >= before + 20, lambda: f"more: {it.logs()}")
+    until_run(it, len(runs(it)) + 20, "more")
     rabbitmq.restart()
     until(lambda: set(runs(it)) == set(keys), lambda: f"all: {it.logs()}", 60.0)
     until(lambda: rabbitmq.depth(it.queue) == 0, "an empty queue")

@@ -4,32 +4,20 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from brokers import (
-    HOST,
-    Broker,
-    Redis,
-    missing_rabbitmq,
-    missing_redis,
-    missing_sqs,
-    private_rabbitmq,
-    private_redis,
-    private_sqs,
-)
+from brokers import BROKERS, HOST, Broker, Kinds, Private, Redis, missing_redis, private_redis
 from conftest import needs
 
-Private = Callable[[Path], AbstractContextManager[Broker]]
-KINDS: dict[str, tuple[Callable[[], str], Private]] = {
-    "rabbitmq": (missing_rabbitmq, private_rabbitmq),
+KEEPS: Kinds = {
+    **BROKERS,
     "redis": (missing_redis, partial(private_redis, appendonly=True)),
-    "sqs": (missing_sqs, private_sqs),
 }
+"""The brokers, with a Redis that keeps what it was told."""
 RECEIVES = """
 import json, os, sys
 from kombu import Connection, Queue
@@ -61,9 +49,9 @@ os._exit(0)
 """When it ends, all acknowledgements are sent: kombu waits for none of them, but sends each at once."""
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=KEEPS)
 def private(request: pytest.FixtureRequest) -> Private:
-    missing, private = KINDS[request.param]
+    missing, private = KEEPS[request.param]
     needs(missing())
     return private
 

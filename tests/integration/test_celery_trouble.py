@@ -7,8 +7,7 @@ from typing import Literal
 
 import pytest
 
-from brokers import Redis, missing_redis, private_redis
-from conftest import needs
+from brokers import Redis
 from daemons import until
 from factories import make_new
 from handover import Handover, handing_over
@@ -29,13 +28,6 @@ def quick(number):
 def fails(number):
     raise ValueError("no")
 """
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    needs(missing_redis())
-    with private_redis(tmp_path_factory.mktemp("redis"), appendonly=True) as found:
-        yield found
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import invariants
-from brokers import Redis, missing_rabbitmq, missing_redis, private_rabbitmq, private_redis
+from brokers import Redis, missing_rabbitmq, private_rabbitmq
 from conftest import needs
 from daemons import until
 from factories import make_new
@@ -40,13 +40,6 @@ def quick(number, *, context: Context):
 def celery(it: Handover) -> str:
     """The route of this test: messages of other tests may be in other queues still."""
     return f'[[routes]]\nhook = "quick"\nto = "celery"\nqueue = "{it.queue}"\n'
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    needs(missing_redis())
-    with private_redis(tmp_path_factory.mktemp("redis"), appendonly=True) as found:
-        yield found
 
 
 @pytest.fixture

@@ -6,22 +6,14 @@ import signal
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import invariants
-from brokers import (
-    Broker,
-    missing_rabbitmq,
-    missing_redis,
-    missing_sqs,
-    private_rabbitmq,
-    private_redis,
-    private_sqs,
-)
+from brokers import BROKERS, Broker
 from conftest import needs
 from daemons import until
 from databases import Databases
@@ -42,7 +34,18 @@ from wpbridge.store.running.runner_store import RunnerStore
 ACTS = """
 import asyncio, os, time
 from datetime import timedelta
-from wpbridge import Cancel, Context, Retry, Snooze, hook
+from wpbridge import Cancel, Context, Retry, Snooze, hook, middleware, on
+from wpbridge.events import ActionCompleted
+
+@middleware
+def around(context: Context):
+    context.log("before the handler")
+    yield
+    context.log("after the handler")
+
+@on(ActionCompleted)
+def told(event):
+    record("told", event.hook)
 
 def record(*words):
     with open("record", "ab", buffering=0) as stream:
@@ -127,11 +130,6 @@ HOOKS = (
     *("awaited", "once", "hangs", "alone_hangs", "posted", "nobody"),
 )
 LONG_REDIS = pytest.param("redis", marks=pytest.mark.long)
-BROKERS: dict[str, tuple[Callable[[], str], Callable[[Path], AbstractContextManager[Broker]]]] = {
-    "redis": (missing_redis, private_redis),
-    "rabbitmq": (missing_rabbitmq, private_rabbitmq),
-    "sqs": (missing_sqs, private_sqs),
-}
 
 
 @pytest.fixture(scope="module")
@@ -219,8 +217,8 @@ def records(folder: Path, word: str) -> list[list[str]]:
 # The same as a local run
 
 
-def left(store: RunnerStore) -> dict[str, Sequence[Any]]:
-    """What a run has left in the tables, without what every run makes anew."""
+def left(store: RunnerStore, folder: Path) -> dict[str, Sequence[Any]]:
+    """What a run has left in the tables and told, without what every run makes anew."""
 
     def plain(value: object) -> object:
         text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?", "<date>", str(value))
@@ -251,6 +249,7 @@ def left(store: RunnerStore) -> dict[str, Sequence[Any]]:
             key=str,
         ),
         "claims": rows("SELECT claim_id FROM wp_actionscheduler_claims"),
+        "told": sorted(records(folder, "told")),
         "moments": sorted(
             rows(
                 "SELECT hook, args, status, last_attempt_gmt = '0000-00-00 00:00:00',"
@@ -284,7 +283,10 @@ def local(
             return not [row for row in it.pending() if row != "nobody"]
 
         until(has_run, "the end of a local run", 30.0, pause=0.1)
-        yield left(store)
+        found = left(store, folder)
+        assert ["quick"] in found["told"]
+        assert "before the handler" in str(found["logs"])
+        yield found
         store.close()
 
 
@@ -316,7 +318,7 @@ def test_the_tables_are_as_a_local_run_leaves_them(  # noqa: PLR0917 - parameter
     )
     assert relay.end() == 128 + signal.SIGTERM
     assert worker.end() == 0
-    assert left(store) == local
+    assert left(store, it.folder) == local
     assert len(receiver.posts) == 1
     assert it.runners("relay") == it.runners("celery") == {}
     invariants.check(store)

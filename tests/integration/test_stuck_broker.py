@@ -4,21 +4,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from brokers import (
-    HOST,
-    Broker,
-    missing_rabbitmq,
-    missing_redis,
-    private_rabbitmq,
-    private_redis,
-)
+from brokers import BROKERS, HOST, Kinds, missing_redis, private_redis
 from conftest import needs
 from daemons import until
 from proxy import Proxy
@@ -28,9 +20,8 @@ from wpbridge.executors.celery import broker as brokers_of
 from wpbridge.executors.celery.messages import Wake, wake
 from wpbridge.store.running.runner_store import RunnerStore
 
-Private = Callable[[Path], AbstractContextManager[Broker]]
-KINDS: dict[str, tuple[Callable[[], str], Private]] = {
-    "rabbitmq": (missing_rabbitmq, private_rabbitmq),
+KINDS: Final[Kinds] = {
+    "rabbitmq": BROKERS["rabbitmq"],
     "redis": (missing_redis, partial(private_redis, appendonly=True)),
 }
 BOUND_SECONDS: Final = 1.0

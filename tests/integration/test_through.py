@@ -23,13 +23,6 @@ from wpbridge.store.running.runner_store import RunnerStore
 ROUTES = [{"hook": "crm_*", "to": "celery", "queue": "crm", "priority": 9}]
 
 
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    needs(missing_redis())
-    with private_redis(tmp_path_factory.mktemp("redis"), appendonly=True) as found:
-        yield found
-
-
 @pytest.fixture
 def broker(redis: Redis) -> Iterator[Redis]:
     yield redis

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from daemons import until
-from factories import NOW
-from wpbridge.action import Action, ActionId, ClaimId, Status
+from factories import stored
+from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
 from wpbridge.errors import BrokerUnavailable, ConfigError
 from wpbridge.executors.base import Call, Mailbox
@@ -70,19 +70,7 @@ def executor(broker: Broker) -> Iterator[CeleryExecutor]:
 
 
 def call(number: int) -> Call:
-    action = Action(
-        id=ActionId(number),
-        hook="h",
-        status=Status.PENDING,
-        scheduled_at=NOW,
-        priority=10,
-        args=b"[]",
-        schedule=b"",
-        group_id=0,
-        group="",
-        attempts=0,
-        claim_id=ClaimId(1),
-    )
+    action = stored(id=ActionId(number))
     return Call(action=action, values=(), mapping=None, start_mark="by_worker")
 
 
