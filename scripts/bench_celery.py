@@ -100,7 +100,7 @@ def latency(server: MariaDB, broker: Broker, times: int) -> dict[str, object]:
             for number in range(times):
                 before = time.time()
                 queue.enqueue(Enqueue(hook="bench_quick", args=[number], group="bench"))
-                until(lambda n=number: len(stamps(found)) > n, "a start", 60.0)  # type: ignore[misc]
+                started_by(found, number + 1)
                 relay.logged('"claim.made"', number + 1)
                 claims = [json.loads(x) for x in relay.log().splitlines() if '"claim.made"' in x]
                 claimed = datetime.fromisoformat(claims[-1]["ts"]).timestamp()
@@ -113,6 +113,11 @@ def latency(server: MariaDB, broker: Broker, times: int) -> dict[str, object]:
             "claim_to_handler_ms": _spread(waits),
             "enqueue_to_handler_ms": _spread(wholes),
         }
+
+
+def started_by(found: Handover, count: int) -> None:
+    """Wait until so many actions have started."""
+    until(lambda: len(stamps(found)) >= count, "a start", 60.0)
 
 
 def _spread(seconds: list[float]) -> dict[str, float]:
@@ -143,12 +148,8 @@ def processes(server: MariaDB, broker: Broker, each: int) -> dict[str, object]:
 def through(server: MariaDB, broker: Broker, count: int) -> dict[str, object]:
     """Actions a second that are enqueued through the broker and confirmed."""
     with handover(server, broker, "through") as found:
-        settings = {
-            "dsn": found.dsn,
-            "celery_broker": broker.url,
-            "routes": [{"hook": "*", "to": "celery"}],
-        }
-        with Queue.open(env={}, **settings) as queue:  # type: ignore[arg-type]
+        routes = [{"hook": "*", "to": "celery"}]
+        with Queue.open(dsn=found.dsn, env={}, celery_broker=broker.url, routes=routes) as queue:
             queue.enqueue(Enqueue(hook="bench_quick"), through="celery")
             begin = time.perf_counter()
             sent = queue.enqueue_many(

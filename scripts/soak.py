@@ -1,6 +1,7 @@
 """The storms of tests/faults, round after round with fresh seeds, until the time is up.
 
-With --celery it is one storm over each broker, with as many actions as a third of the time allows.
+With --celery it is one storm over each broker, or over those that --broker names. Each ends when
+all of its actions have ended, or at the end of its share of the time.
 
 A line a round. The first broken promise ends it with exit code 1, its seed, and the folder that
 holds the evidence: what the handlers recorded, the daemons' logs, and a dump of the tables.
@@ -17,25 +18,14 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 import handover_storm
 import storm
-from brokers import (
-    missing_rabbitmq,
-    missing_redis,
-    missing_sqs,
-    private_rabbitmq,
-    private_redis,
-    private_sqs,
-)
+from brokers import BROKERS
 from namespaces import missing_namespaces
 from servers import missing_mariadb, private_mariadb
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MOST_SEEDS = 1 << 32
 
@@ -47,13 +37,15 @@ def main() -> int:
     parser.add_argument("--scenario", choices=storm.PLANS, help="only this one")
     parser.add_argument("--celery", action="store_true", help="storms over what Celery runs")
     parser.add_argument("--actions", type=int, default=100_000, help="of each broker, at most")
+    parser.add_argument("--broker", action="append", choices=BROKERS, help="only this one")
     wanted = parser.parse_args()
     if reason := missing_mariadb():
         print(f"soak: {reason}", file=sys.stderr)
         return 78
     os.environ.pop("WPBRIDGE_SEED", None)
     if wanted.celery:
-        return soak_celery(wanted.minutes * 60, wanted.seed, wanted.actions)
+        names = wanted.broker or list(BROKERS)
+        return soak_celery(names, wanted.minutes * 60, wanted.seed, wanted.actions)
     names = [wanted.scenario] if wanted.scenario else list(storm.PLANS)
     if reason := missing_namespaces():
         print(f"soak: without storms in namespaces: {reason}", file=sys.stderr)
@@ -86,16 +78,12 @@ def soak(names: list[str], seconds: float, first: int | None) -> int:
     raise AssertionError("there is always a next round")
 
 
-def soak_celery(seconds: float, first: int | None, actions: int) -> int:
-    brokers: dict[str, tuple[Callable[[], str], Callable[[Path], Any]]] = {
-        "rabbitmq": (missing_rabbitmq, private_rabbitmq),
-        "redis": (missing_redis, private_redis),
-        "sqs": (missing_sqs, private_sqs),
-    }
+def soak_celery(names: list[str], seconds: float, first: int | None, actions: int) -> int:
     seed = random.SystemRandom().randrange(MOST_SEEDS) if first is None else first
-    throw, code = handover_storm.for_long(seconds / len(brokers)), 0
+    throw, code = handover_storm.for_long(seconds / len(names)), 0
     with private_mariadb(storm.SERVER_OPTIONS, may_be_killed=True) as server:
-        for name, (missing, private) in brokers.items():
+        for name in names:
+            missing, private = BROKERS[name]
             if reason := missing():
                 print(f"soak: without {name}: {reason}", file=sys.stderr)
                 continue
