@@ -52,7 +52,12 @@ KEPT = {
 }
 """Names that keep a word that was given up, each with the reason."""
 
-NAMED_BY = {"circuit breaker": "breaker", "companion plugin": "companion", "idempotency key": "key"}
+NAMED_BY = {
+    "circuit breaker": "breaker",
+    "companion plugin": "companion",
+    "idempotency key": "key",
+    "list of sites": "site list",
+}
 """Words of the glossary that names of the code shorten."""
 
 MESSAGES = "executors/php/frames"
