@@ -7,6 +7,7 @@ For handler authors: ``from wpbridge import hook, Context, Retry, Cancel``, and 
 import sys
 from typing import TYPE_CHECKING
 
+from wpbridge.deprecations import of_kind, warn
 from wpbridge.moved import Finder
 
 __version__ = "0.1.0"
@@ -52,6 +53,9 @@ if Finder not in sys.meta_path:
 
 def __getattr__(name: str) -> object:
     """Load a public name when it is asked for: ``wpbridge --help`` needs none of them."""
+    if (going := of_kind("api").get(name)) is not None:
+        warn("api", name, above=3)
+        return getattr(sys.modules[__name__], going.successor)
     if name not in _HOMES:
         raise AttributeError(f"module 'wpbridge' has no attribute {name!r}")
     import importlib  # noqa: PLC0415

@@ -10,6 +10,7 @@ import click
 from wpbridge import __version__
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.lazy_group import LazyGroup
+from wpbridge.cli.old_words import with_new_options, with_new_words
 from wpbridge.cli.options import SiteGroup, bare_ask_php, say, site_options
 from wpbridge.cli.terminal import print_line
 
@@ -89,7 +90,8 @@ class _Tree(LazyGroup, SiteGroup):
     ) -> Any:
         """Run a command as click does; an error is one line, an interrupt has its own code."""
         run: Any = super().main
-        args = bare_ask_php(sys.argv[1:] if args is None else args)
+        args = with_new_options(sys.argv[1:] if args is None else args, say)
+        args = bare_ask_php(args)
         if not standalone_mode:
             return run(args, *rest, standalone_mode=False, **more)
         try:
@@ -112,6 +114,12 @@ class _Tree(LazyGroup, SiteGroup):
             _drop_output()
             sys.exit(Exit.ERROR)
         sys.exit(code if isinstance(code, int) else Exit.OK)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, also by a name that is deprecated."""
+        return super().resolve_command(ctx, with_new_words(args, say))
 
 
 def _drop_output() -> None:

@@ -193,4 +193,6 @@ def settings_of(ctx: click.Context, flags: Mapping[str, Any]) -> "Settings":
 
     settings = load(flags_of(ctx, flags), os.environ, working_folder())
     ctx.meta[COLOR] = settings.color
+    for warning in settings.warnings:
+        say(warning)
     return settings

@@ -12,6 +12,7 @@ Methods may be called from any thread; they take turns on one database connectio
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -59,7 +60,10 @@ class Queue(QueueAdding, QueueMatching, QueueReading, QueuePausing, QueueMinting
             ConfigError, SiteError: nothing tells where the tables are.
         """
         flags = {"path": None if path is None else os.fspath(path), "dsn": dsn, **settings}
-        return cls.of(load(flags, env, cwd or working_folder()), env)
+        found = load(flags, env, cwd or working_folder())
+        for words in found.warnings:
+            warnings.warn(words, DeprecationWarning, stacklevel=2)
+        return cls.of(found, env)
 
     @classmethod
     def of(cls, settings: Settings, env: Mapping[str, str] = os.environ) -> Self:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from wpbridge.errors import ConfigError
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.faults import Faults, unknown_names
+from wpbridge.site.old_settings import with_new_keys, with_new_variables
 from wpbridge.site.settings import SETTINGS, Settings
 from wpbridge.site.settings_file import SettingsFile, found_file
 from wpbridge.site.value_kinds import Origin, home_of
@@ -83,7 +84,10 @@ class _Reading:
     def __init__(self, env: Mapping[str, str], cwd: Path) -> None:
         self.file: SettingsFile | None = None
         self._env, self._cwd = env, cwd
+        self._warnings: list[str] = []
         self._faults = Faults()
+        with self._faults.kept():
+            self._env, self._warnings = with_new_variables(env)
         self._values: dict[str, Any] = {}
         self._sources = dict.fromkeys(SETTINGS, "default")
         self._trusted = False
@@ -116,12 +120,14 @@ class _Reading:
             trusted=self._trusted,
             sources=MappingProxyType(self._sources),
             file=self.file,
+            warnings=tuple(self._warnings),
         )
 
     def _from_file(self, file: SettingsFile) -> None:
         self._tables = None
         with self._faults.kept():
-            self._tables = file.tables()
+            self._tables, warnings = with_new_keys(file.tables(), str(file.path))
+            self._warnings += warnings
         origin = Origin(f"file {file.path}", file.path.parent, self._env)
         for name in self._known_tables(file.path):
             value = (self._tables or {})[name]

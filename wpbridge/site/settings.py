@@ -313,6 +313,8 @@ class Settings:
     """Each field's origin: flag, ``env NAME``, ``file PATH`` or default."""
     file: SettingsFile | None = field(default=None, repr=False, compare=False)
     """The file that was read; it may hold secrets."""
+    warnings: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """A line for each name that was given and is deprecated."""
 
     def php_workers_each(self, processes: int = 1) -> int:
         """Return how many PHP workers each of so many processes has: they share the processors."""

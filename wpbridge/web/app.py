@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
@@ -22,6 +22,7 @@ from wpbridge.web import bodies
 from wpbridge.web.access_log import CALLER
 from wpbridge.web.callers import TOKEN, gate_of
 from wpbridge.web.calls import Call, Parts
+from wpbridge.web.going import headers_of
 from wpbridge.web.headers import FORWARD, HEADERS, SafeHeaders
 from wpbridge.web.problems import Problem, problem_of
 from wpbridge.web.queries import Parameters
@@ -66,7 +67,10 @@ def make_app(
 
     table = [
         StarletteRoute(
-            route.path, _endpoint(route, holder), methods=[route.method], name=route.name
+            route.path,
+            _endpoint(route, holder, headers_of(route, base_path)),
+            methods=[route.method],
+            name=route.name,
         )
         for route in routes
     ]
@@ -91,8 +95,8 @@ def make_app(
     return app
 
 
-def _endpoint(route: Route, holder: dict[str, Any]) -> ASGIApp:
-    """Return what answers a route.
+def _endpoint(route: Route, holder: dict[str, Any], headers: Mapping[str, str]) -> ASGIApp:
+    """Return what answers a route, with these headers.
 
     It is an ASGI application: Starlette would put one more round of catching errors around a
     function, and each request would go through both.
@@ -123,7 +127,7 @@ def _endpoint(route: Route, holder: dict[str, Any]) -> ASGIApp:
     def note(status: int, seconds: float) -> None:
         holder["parts"].counted.answered(route.path, route.method, status, seconds)
 
-    return _Endpoint(answer, note)
+    return _Endpoint(answer, note, headers)
 
 
 class _Endpoint:
@@ -133,10 +137,12 @@ class _Endpoint:
         self,
         answer: Callable[[Request], Awaitable[Response]],
         note: Callable[[int, float], None],
+        headers: Mapping[str, str],
     ) -> None:
         """``note`` is given the status of each answer, and how long it took to make it."""
         self._answer = answer
         self._note = note
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer."""
@@ -144,6 +150,7 @@ class _Endpoint:
         try:
             response = await self._answer(Request(scope, receive, send))
             status = response.status_code
+            response.headers.update(self._headers)
         finally:
             self._note(status, time.perf_counter() - began)
         await response(scope, receive, send)

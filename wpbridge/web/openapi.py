@@ -6,6 +6,7 @@ from typing import Any
 
 from wpbridge import __version__
 from wpbridge.web.declarations import ACTION, JOB, NEW_JOB, PROBLEM, SENT, Schema
+from wpbridge.web.going import deprecation_of
 from wpbridge.web.problems import KINDS, MEDIA_TYPE
 from wpbridge.web.route import Route
 
@@ -42,6 +43,9 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "responses": _responses(route),
     }
+    if (going := deprecation_of(route)) is not None:
+        found["deprecated"] = True
+        found["description"] = f"{going.words}."
     names = [part[1:-1] for part in route.path.replace(":", "/").split("/") if part[:1] == "{"]
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
