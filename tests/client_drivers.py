@@ -65,6 +65,16 @@ def build(folder: Path) -> None:
     (folder / "package.json").write_text('{"type": "module"}')
 
 
+def install_client(project: Path) -> None:
+    """Build the client into a project's folder, as npm would install it there."""
+    package = project / "node_modules" / "wpbridge-client"
+    (package / "dist").mkdir(parents=True)
+    build(package / "dist")
+    exports = {".": {"types": "./dist/index.d.ts", "default": "./dist/index.js"}}
+    module = {"name": "wpbridge-client", "type": "module", "exports": exports}
+    (package / "package.json").write_text(json.dumps(module))
+
+
 class InPython:
     """The Python client."""
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from client_drivers import COMPILER, build, missing_node
+from client_drivers import COMPILER, install_client, missing_node
 from conftest import ROOT, needs
 from fences import Fence, fences
 from page_shell import Shell, write_files
@@ -16,11 +16,6 @@ from page_shell import Shell, write_files
 PAGE: Final = ROOT / "docs" / "how-to" / "enqueue-from-a-front-end.md"
 CLIENTS_PAGE: Final = ROOT / "docs" / "reference" / "clients.md"
 TYPES: Final = "declare const process: { env: Record<string, string | undefined> };\n"
-MODULE: Final = {
-    "name": "wpbridge-client",
-    "type": "module",
-    "exports": {".": {"types": "./dist/index.d.ts", "default": "./dist/index.js"}},
-}
 DRIVER: Final = """
 const { POST } = await import(`./${process.argv[2]}`);
 const { follow } = await import("./follow.js");
@@ -48,10 +43,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The TypeScript of the page beside the client, as a front end has them."""
     needs(missing_node())
     folder = tmp_path_factory.mktemp("front")
-    package = folder / "node_modules" / "wpbridge-client"
-    (package / "dist").mkdir(parents=True)
-    build(package / "dist")
-    (package / "package.json").write_text(json.dumps(MODULE))
+    install_client(folder)
     (folder / "package.json").write_text('{"type": "module"}')
     plain, with_client, follow = of("ts")
     for name, fence in (("plain", plain), ("route", with_client), ("follow", follow)):
