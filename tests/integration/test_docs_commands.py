@@ -513,6 +513,8 @@ def enter(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     monkeypatch.chdir(world.folder)
+    # Else a block that installs the companion plugin would be refused what another one gave it.
+    (world.folder / "wp-content" / "mu-plugins" / FILE_NAME).unlink(missing_ok=True)
     world.reset()
 
 

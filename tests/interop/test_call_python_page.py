@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -10,20 +9,15 @@ from typing import Final
 import pytest
 
 from client_drivers import install_client, missing_node
-from conftest import ROOT, execute, needs
+from conftest import ROOT, needs
 from fences import Fence, fences
 from page_shell import Shell
+from page_site import must_use, site_with_plugin
 from servers import MariaDB
-from wordpress import in_wordpress, make_site, missing_wordpress, plugin_folder, worker_command
+from wordpress import in_wordpress, worker_command
 
 PAGE: Final = ROOT / "docs" / "how-to" / "call-python-from-php-or-node.md"
 SITE: Final = "--path /var/www/html"
-# Debian has WordPress 6.1, and Action Scheduler 4.0 calls this function of 6.5.
-OLD_WORDPRESS: Final = """<?php
-if ( ! function_exists( 'wp_is_serving_rest_request' ) ) {
-    function wp_is_serving_rest_request() { return false; }
-}
-"""
 
 
 def of(language: str) -> list[Fence]:
@@ -49,19 +43,10 @@ def shell(tmp_path: Path) -> Shell:
 @pytest.fixture
 def site(mariadb: MariaDB, tmp_path: Path) -> Iterator[Path]:
     """The folder of a WordPress with the plugin, and the page's PHP in it."""
-    needs(missing_wordpress())
-    plugin = plugin_folder()
-    if plugin is None:
-        pytest.skip("WPBRIDGE_TEST_PLUGIN does not name the plugin's folder")
-    database = f"page{uuid.uuid4().hex[:12]}"
-    shim = tmp_path / "00-old.php"
-    shim.write_text(OLD_WORDPRESS)
-    folder = tmp_path / "html"
-    make_site(folder, mariadb, database, plugin=plugin, callbacks=shim)
     ask, _, _, greeting = (fence.text for fence in of("php"))
-    (folder / "wp-content" / "mu-plugins" / "shop.php").write_text(f"{ask}\n{greeting}\n")
-    yield folder
-    execute(mariadb, f"DROP DATABASE {database}")
+    with site_with_plugin(mariadb, tmp_path / "html") as folder:
+        must_use(folder, "shop", f"{ask}\n{greeting}\n")
+        yield folder
 
 
 def test_node_gets_what_python_returned(shell: Shell) -> None:
