@@ -48,7 +48,14 @@ STATUS_PARTS = {
         "site.resolve",
         "site.rule_tables",
     ),
-    *("site.rules", "site.settings", "site.settings_file", "site.tls", "site.value_kinds"),
+    *(
+        "site.rules",
+        "site.settings",
+        "site.settings_file",
+        "site.table_rows",
+        "site.tls",
+        "site.value_kinds",
+    ),
     *(
         "site.wake_kinds",
         "site.web_kinds",

@@ -33,6 +33,7 @@ _SECTIONS = {
         "failures": ("reports", "Show why actions fail, like failures together."),
         "claims": ("reports", "Show who holds what."),
         "top": ("top", "Show the overview of the queue, renewed in place."),
+        "sites": ("sites", "Look at many sites at once, by their list."),
         "workers": ("workers", "Show who runs the queue; have them be quiet, or end."),
         "advise": ("advise", "Say how many workers the queue needs, or what holds it up."),
         "hooks": ("hooks", "Show what happens to each hook in the queue, and why."),

@@ -24,6 +24,8 @@ DOOR: Final = (
     "rule_texts",
     "rules",
     "scaling",
+    "site_look",
+    "sites_standing",
     "sites_state",
     "textfile",
     "watched_site",

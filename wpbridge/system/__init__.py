@@ -5,6 +5,7 @@ from typing import Final
 DOOR: Final = (
     "append_only",
     "datagrams",
+    "forked",
     "listening",
     "private_files",
     "processes",

@@ -13,7 +13,7 @@ from wpbridge.clock import ZERO_DATE, to_text
 from wpbridge.store.database.connection import Connection, text
 from wpbridge.store.database.texts import date
 from wpbridge.store.reading.due import DUE
-from wpbridge.store.structure.tables import Tables
+from wpbridge.store.structure.tables import Connected, Tables
 
 CAP: Final = 10_000
 """The numbers of a site are counted up to this one."""
@@ -43,7 +43,7 @@ class Backlog(NamedTuple):
 class NetworkSites:
     """Questions about the sites of a network."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables | Connected) -> None:
         names = tables.names
         self._tables = tables
         self._session = tables.session
