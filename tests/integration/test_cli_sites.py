@@ -102,7 +102,7 @@ def test_a_site_on_a_server_is_looked_at(here: Path, mysql_dsn: str, open_queue:
 
 
 def test_bad_sites_keep_no_other_one_waiting(here: Path, silent: str) -> None:
-    entries = [
+    entries: list[dict[str, object]] = [
         {"dsn": silent, "table_prefix": f"s{number}_", "name": f"s{number}"} for number in range(9)
     ]
     file = listing(
