@@ -306,6 +306,7 @@ def test_every_setting_has_a_source(cwd: Path) -> None:
     assert set(sources_of(read(cwd))) == names - {
         "sources",
         "handlers_folder",
+        "warnings",
         "file",
         "wake_address",
         "web_descriptor",
