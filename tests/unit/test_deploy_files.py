@@ -5,9 +5,7 @@ import json
 import re
 import shutil
 import subprocess
-import tarfile
 import tomllib
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -18,7 +16,6 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-import assets
 import docs
 from wpbridge.app.handed_worker import STOP_SECONDS
 from wpbridge.cli.main import cli
@@ -506,36 +503,6 @@ def test_a_name_that_is_none_of_them_leads_nowhere() -> None:
             2,
             True,
         )
-
-
-def test_wheel_and_sdist_hold_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("hatchling", reason="hatchling is not installed")
-    wheel, sdist = (import_module(f"hatchling.builders.{name}") for name in ("wheel", "sdist"))
-    [packed] = sdist.SdistBuilder(str(ROOT)).build(directory=str(tmp_path))
-    with tarfile.open(packed) as archive:
-        # Python before 3.11.4 has no filter; the archive is our own.
-        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
-        archive.extractall(tmp_path)  # noqa: S202 - the line above has the filter
-    [unpacked] = tmp_path.glob("wpbridge-*/")
-    sources = {str(file.relative_to(unpacked)) for file in unpacked.rglob("*") if file.is_file()}
-    # What is built of an sdist needs no npm, and holds what is built of a checkout.
-    held = []
-    for root in (ROOT, unpacked):
-        builder = wheel.WheelBuilder(str(root))
-        [built] = builder.build(directory=str(tmp_path / root.name), versions=["standard"])
-        with zipfile.ZipFile(built) as archive:
-            held.append(set(archive.namelist()))
-        monkeypatch.setattr(assets, "npm", lambda: None)
-    wanted = {str(f.relative_to(ROOT)) for f in DEPLOY.rglob("*") if f.is_file()}
-    assert len(wanted) >= 4
-    wanted |= {str(assets.BUILT / name) for name in ("htmx.min.js", "htmx.LICENSE.txt")}
-    wanted |= {str(assets.PAGES / "static" / name) for name in ("app.css",)}
-    assert wanted <= held[0]
-    assert held[0] == held[1]
-    assert wanted <= sources
-    # Neither what tests are made of nor the folder of npm is shipped.
-    assert not [name for name in held[0] if name.startswith(str(assets.PAGES / "assets"))]
-    assert not [name for name in sources if "node_modules" in name or name.startswith("tests")]
 
 
 def test_the_image_is_built_of_the_package_alone() -> None:
