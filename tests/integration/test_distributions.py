@@ -40,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
 
 def test_an_index_would_take_both(built: Distributions) -> None:
     pytest.importorskip("twine", reason="twine is not installed")
-    words = [sys.executable, "-m", "twine", "check", "--strict", built.wheel, built.sdist]
+    words = [sys.executable, "-m", "twine", "check", "--strict", str(built.wheel), str(built.sdist)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("PASSED") == 2
