@@ -155,6 +155,18 @@ def _refuse_as_plugin(error: click.ClickException) -> NoReturn:
     sys.exit(int(report.state))
 
 
+def _print_version(ctx: click.Context, _option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click gives it so
+    """Print the version, and end."""
+    if not value:
+        return
+    from wpbridge.system import own_program  # noqa: PLC0415 - only this option needs it
+
+    print_line(f"wpbridge, version {__version__}")
+    if own_program.is_single_file():
+        print_line(f"wpbridge.pyz, without the extras {', '.join(own_program.extras())}")
+    ctx.exit()
+
+
 @click.command(
     cls=_Tree,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -162,6 +174,13 @@ def _refuse_as_plugin(error: click.ClickException) -> NoReturn:
     " 2 usage, 3 actions failed (--fail-on-error), 69 no database, 75 busy, 78 configuration.",
 )
 @site_options
-@click.version_option(__version__, prog_name="wpbridge")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def cli(**_site: Any) -> None:
     """Run WordPress Action Scheduler queues with Python handlers, beside the plugin."""

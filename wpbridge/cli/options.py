@@ -172,8 +172,18 @@ def one_line_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 def fail(error: WpbridgeError) -> NoReturn:
     """Say what went wrong, a line for each fault, and end with the error's exit code."""
     for fault in error.faults if isinstance(error, ConfigError) else (str(error),):
-        say(fault)
+        say(_with_way_to_extras(fault))
     raise SystemExit(int(code_of(error)))
+
+
+def _with_way_to_extras(fault: str) -> str:
+    """Add, where a fault names an extra, that ``wpbridge.pyz`` cannot get one."""
+    if "'wpbridge[" in fault:
+        from wpbridge.system import own_program  # noqa: PLC0415 - few errors name an extra
+
+        if own_program.is_single_file():
+            return f"{fault}; {own_program.NO_EXTRAS}"
+    return fault
 
 
 def say(words: str) -> None:

@@ -4,10 +4,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
-import wpbridge
 from wpbridge.daemon.handover import Folder, packed
 from wpbridge.daemon.measured import Measured
 from wpbridge.daemon.notify import VARIABLES, Notifier
@@ -19,6 +17,7 @@ from wpbridge.daemon.wake_listener import WakeListener
 from wpbridge.daemon.worker_process import GATEWAY, starter
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
+from wpbridge.system import own_program
 
 
 class Gateway(NamedTuple):
@@ -91,11 +90,8 @@ def supervise(
 def _worker_command() -> Callable[[str], Sequence[str]]:
     """This command once more, with the same options and what makes it a worker."""
     # Asked once: the working folder may be gone when a worker is started later.
-    # As a script does, and unlike -m: a file of the working folder named like a library's module
-    # must not take its place. Unless that is where wpbridge itself lies.
-    is_here = Path(wpbridge.__file__).parent.parent == Path.cwd()
-    python = [sys.executable] if is_here else [sys.executable, "-P"]
-    return lambda told: [*python, "-m", "wpbridge", *sys.argv[1:], "--worker", told]
+    program = own_program.command()
+    return lambda told: [*program, *sys.argv[1:], "--worker", told]
 
 
 def _nothing(_number: int) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ DOOR: Final = (
     "datagrams",
     "forked",
     "listening",
+    "own_program",
     "private_files",
     "processes",
     "programs",
