@@ -34,10 +34,11 @@ class Served:
         self, folder: Path, dsn: str, *flags: str, command: Sequence[str], program: Sequence[str]
     ) -> None:
         self.folder = folder
+        site = ("--dsn", dsn) if dsn else ()
         clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
         with (folder / "err").open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, *program, *command, "--dsn", dsn, *flags],
+                [sys.executable, *program, *command, *site, *flags],
                 cwd=folder,
                 env={**clean, "XDG_RUNTIME_DIR": str(folder), "PYTHONWARNINGS": "error"},
                 stdin=subprocess.DEVNULL,

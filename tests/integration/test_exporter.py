@@ -1,15 +1,19 @@
 """`wpbridge exporter` as its operators start and stop it."""
 
+import os
 import signal
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import requests
 
-from cli_helpers import Site
+from cli_helpers import Site, call
+from daemons import until
 from factories import insert, make_new
 from served import DEADLINE_SECONDS, served
+from wpbridge.monitor.followed_sites import FollowedSites
 
 
 def asked(url: str, **headers: str) -> str:
@@ -86,3 +90,56 @@ def test_a_wrong_token_is_refused(
         url = exporter.told("metrics at").split()[-1]
         assert asked(url).startswith("401 ")
         assert "wpbridge_actions" in asked(url, Authorization="Bearer a-token-of-the-test")
+
+
+def test_it_tells_the_numbers_of_many_sites(lite: Site, tmp_path: Path) -> None:
+    insert(lite.store, make_new(group="mail"))
+    listed = tmp_path / "sites.toml"
+    good = f'[[sites]]\nname = "good"\ndsn = "{lite.dsn}"\n'
+    bad = f'[[sites]]\nname = "bad"\ndsn = "sqlite:///{tmp_path}/none.db"\n'
+    listed.write_text(good + bad)
+    flags = ("--sites", str(listed), "--listen", "127.0.0.1:0")
+    with served(tmp_path, "", *flags, command=("exporter",)) as exporter:
+        text = asked(exporter.told("metrics at").split()[-1])
+        exporter.process.send_signal(signal.SIGTERM)
+        assert exporter.code() == 0
+    assert 'wpbridge_due_actions{group="other",site="good"} 1.0' in text
+    assert 'wpbridge_scrape_success{site="good"} 1.0' in text
+    assert [line for line in text.splitlines() if 'site="bad"' in line] == [
+        'wpbridge_scrape_success{site="bad"} 0.0'
+    ]
+
+
+def test_a_site_that_joins_the_list_is_told_too(lite: Site, tmp_path: Path) -> None:
+    insert(lite.store, make_new())
+    listed = tmp_path / "sites.toml"
+    listed.write_text("sites = [3]")
+    words = [sys.executable, "-m", "wpbridge", "sites", "status", "--sites", str(listed)]
+    with closing(FollowedSites([*words, "--follow", "0.1"], os.environ)) as many:
+        until(lambda: bool(many.latest().faults), "the faults")
+        listed.write_text("sites = [")
+        until(lambda: "no TOML" in many.latest().problem, "the problem")
+        assert many.latest().faults
+        listed.write_text(f'[[sites]]\nname = "new"\ndsn = "{lite.dsn}"\n')
+        until(lambda: "new" in many.latest().looks, "the site")
+        assert (many.latest().problem, many.latest().faults) == ("", ())
+        assert many.latest().looks["new"][0].due == 1
+        listed.write_text(f'[[sites]]\nname = "newer"\ndsn = "{lite.dsn}"\n')
+        until(lambda: list(many.latest().looks) == ["newer"], "the newer site")
+
+
+def test_a_list_and_one_site_are_not_told_together(lite: Site, tmp_path: Path) -> None:
+    listed = tmp_path / "sites.toml"
+    listed.write_text("sites = []")
+    done = lite("exporter", "--sites", str(listed))
+    assert (done.code, done.out) == (78, "")
+    assert "dsn (env WPBRIDGE_DSN) says something of one" in done.err
+
+
+def test_a_dry_run_of_many_sites_opens_none(tmp_path: Path) -> None:
+    listed = tmp_path / "sites.toml"
+    listed.write_text('[[sites]]\ndsn = "mysql://nobody@localhost/none?unix_socket=/no"')
+    done = call("exporter", "--sites", str(listed), "--dry-run", cwd=tmp_path)
+    assert done.out == "would tell metrics of 1 sites at http://127.0.0.1:9464/metrics\n"
+    listed.write_text("[[sites]]")
+    assert call("exporter", "--sites", str(listed), "--dry-run", cwd=tmp_path).code == 78

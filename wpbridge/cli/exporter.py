@@ -3,20 +3,26 @@
 import os
 import signal
 import threading
-from typing import Any, Final
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
+from wpbridge.cli.sites import check_one_or_many, followed, listed_of, sites_option
 from wpbridge.cli.terminal import print_line
 from wpbridge.clock import SystemClock
 from wpbridge.daemon.log_setup import start_log
 from wpbridge.daemon.notify import Notifier
 from wpbridge.monitor import endpoint
 from wpbridge.monitor.gauges import CachedGauges, measure
+from wpbridge.monitor.site_gauges import numbers_of
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
 from wpbridge.store.connect import open_site
+
+if TYPE_CHECKING:
+    from wpbridge.monitor.followed_sites import FollowedSites
 
 FIRST_SECONDS: Final = 10.0
 """So long it waits for the first reading, before it says that it is ready."""
@@ -28,10 +34,12 @@ FIRST_SECONDS: Final = 10.0
 Examples:
   wpbridge exporter --path /var/www/html
   wpbridge exporter --dsn sqlite:///queue.db --listen 127.0.0.1:9500
+  wpbridge exporter --sites /etc/wpbridge/sites.toml
   wpbridge exporter --path /var/www/html --dry-run
 """,
 )
 @site_options
+@sites_option
 @click.option(
     "--listen",
     "metrics_listen",
@@ -50,8 +58,12 @@ def exporter(ctx: click.Context, *, dry_run: bool, verbose: int, **flags: Any) -
     seconds, and less often where that takes long. While the database is away it goes on, and
     wpbridge_scrape_success is 0. Beyond this host it answers who sends WPBRIDGE_METRICS_TOKEN as
     `Authorization: Bearer`. TERM or INT: exit 0.
+
+    With --sites it tells a few numbers of each site of a list. Each site is looked at once a
+    minute, spread over the minute, in processes of their own.
     """
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
+    check_one_or_many(settings)
     start_log(settings)
     listen = settings.metrics_listen or endpoint.DEFAULT_LISTEN
     if dry_run:
@@ -60,23 +72,34 @@ def exporter(ctx: click.Context, *, dry_run: bool, verbose: int, **flags: Any) -
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    site = resolve(settings, os.environ).label
-    gauges = CachedGauges.of(settings)
-    try:
-        server = endpoint.serve(listen, gauges.numbers, site=site, token=settings.metrics_token)
-        try:
-            gauges.wait(FIRST_SECONDS)
-            print_line(f"metrics at {server.address}", err=True)
-            Notifier.of(os.environ).ready(f"metrics at {server.address}")
-            over.wait()
-        finally:
-            server.close()
-    finally:
-        gauges.close()
+    token = settings.metrics_token
+    with ExitStack() as ends:
+        seen: CachedGauges | FollowedSites
+        if settings.sites is None:
+            site = resolve(settings, os.environ).label
+            seen = gauges = ends.enter_context(closing(CachedGauges.of(settings)))
+            server = endpoint.serve(listen, gauges.numbers, site=site, token=token)
+        else:
+            seen = many = ends.enter_context(closing(followed(settings)))
+            server = endpoint.serve_sites(
+                listen, lambda: numbers_of(many.latest(), SystemClock().now()), token=token
+            )
+        ends.enter_context(closing(server))
+        seen.wait(FIRST_SECONDS)
+        print_line(f"metrics at {server.address}", err=True)
+        Notifier.of(os.environ).ready(f"metrics at {server.address}")
+        over.wait()
 
 
 def _check(settings: Settings, listen: str) -> None:
     endpoint.check(listen, settings.metrics_token)
+    if settings.sites is not None:
+        listed = listed_of(settings)
+        listed.refuse()
+        print_line(
+            f"would tell metrics of {len(listed.sites)} sites at http://{listen}{endpoint.PATH}"
+        )
+        return
     site = resolve(settings, os.environ)
     store = open_site(site)
     try:

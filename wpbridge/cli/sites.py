@@ -2,8 +2,10 @@
 
 import os
 import pwd
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,15 +13,18 @@ import click
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.cli.options import one_line_errors, say, settings_of
 from wpbridge.cli.output import check_fields, list_options, print_rows, told
+from wpbridge.cli.terminal import print_json
 from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.site.moments import parse_duration
 from wpbridge.site.site_list import SiteEntry, SiteList, read_sites
+from wpbridge.system import own_program
 from wpbridge.system.trusted_files import is_lifted
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from wpbridge.monitor.followed_sites import FollowedSites
     from wpbridge.monitor.sites_standing import Standing
     from wpbridge.site.config import Settings
 
@@ -40,16 +45,29 @@ STATUS_FIELDS: Final = (
 _SHOWN: Final = STATUS_FIELDS[:8]
 
 
+sites_option: Final = click.option(
+    "--sites", metavar="FILE|DIR", help="Many sites at once: their list, a file or a folder."
+)
+_config_option: Final = click.option(
+    "--config", metavar="FILE", help="Settings file (default ./wpbridge.toml)."
+)
+
+
 def sites_options(command: Any) -> Any:
     """Add the options that name a list of sites, and the settings file of who looks at it."""
-    for option in (
-        click.option("--config", metavar="FILE", help="Settings file (default ./wpbridge.toml)."),
-        click.option(
-            "--sites", metavar="FILE|DIR", help="The list of sites: a file, or a folder of sites."
-        ),
-    ):
-        command = option(command)
-    return command
+    return sites_option(_config_option(command))
+
+
+def check_one_or_many(settings: "Settings") -> None:
+    """Refuse settings that name a list of sites and one site as well. Raises ConfigError."""
+    given = ("path", "dsn", "url", "blog_id", "table_prefix")
+    names = [name for name in given if getattr(settings, name) is not None]
+    if settings.sites is not None and names:
+        told = ", ".join(f"{name} ({settings.sources[name]})" for name in names)
+        raise ConfigError(
+            f"sites ({settings.sources['sites']}) names many sites, and {told} says something of"
+            " one: give one or the other"
+        )
 
 
 @click.group()
@@ -145,6 +163,9 @@ Examples:
 @click.option(
     "--timeout", metavar="TIME", default="10s", help="A look at one site takes no longer (10s)."
 )
+@click.option(
+    "--follow", type=float, hidden=True, help="Look anew so often, for another process of wpbridge."
+)
 @list_options(STATUS_FIELDS)
 @click.pass_context
 @one_line_errors
@@ -154,6 +175,7 @@ def status(
     only: str | None,
     late: str,
     timeout: str,
+    follow: float | None,
     fields: str | None,
     field: str | None,
     **flags: Any,
@@ -167,6 +189,8 @@ def status(
     for longer than --late, or if its entry has a fault. Exit 0: no site is bad, and the daemon
     lives if there is one. Exit 1: something is bad.
     """
+    if follow is not None:
+        _follow(flags["sites"], follow)
     check_fields(STATUS_FIELDS, fields, field)
     limit, patience = parse_duration(late, "--late"), parse_duration(timeout, "--timeout")
     if not patience:
@@ -188,6 +212,39 @@ def status(
         say(problem)
     if bad or problem:
         raise SystemExit(Exit.ERROR)
+
+
+def _follow(place: str, every_seconds: float) -> None:
+    """Look at the sites over and over, for another process of wpbridge: JSON lines, for ever.
+
+    No settings are read: the list says everything.
+    """
+    from wpbridge.monitor.site_stream import stream  # noqa: PLC0415 - needs the store
+
+    def say_line(said: dict[str, Any]) -> None:
+        print_json(said)
+        sys.stdout.flush()
+
+    stream(
+        lambda: read_sites(Path(place), os.environ),
+        say_line,
+        trusted=is_lifted(os.environ),
+        every_seconds=every_seconds,
+    )
+
+
+def followed(settings: "Settings", *, every_seconds: float | None = None) -> "FollowedSites":
+    """Begin to follow the sites of the list that the settings name.
+
+    Raises:
+        ConfigError: they name none, or it cannot be read.
+    """
+    from wpbridge.monitor.followed_sites import FollowedSites  # noqa: PLC0415 - few follow sites
+    from wpbridge.monitor.site_stream import EVERY_SECONDS  # noqa: PLC0415
+
+    place, every = listed_of(settings).place, every_seconds or EVERY_SECONDS
+    words = [*own_program.command(), "sites", "status", "--sites", str(place), "--follow", f"{every:g}"]
+    return FollowedSites(words, os.environ)
 
 
 def _standings(

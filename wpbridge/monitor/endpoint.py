@@ -12,7 +12,7 @@ import ipaddress
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -71,15 +71,29 @@ def serve(listen: str, numbers: Callable[[], Numbers], *, site: str, token: str 
         ConfigError: nothing can listen there, or it would answer other hosts without a token, or
             prometheus-client is not installed.
     """
-    host, port = _address(listen, token)
     exposition = needed()
+    return _serve(listen, lambda: exposition.text_of(numbers(), site=site), token)
+
+
+def serve_sites(
+    listen: str, numbers: Callable[[], Mapping[str, Numbers]], *, token: str | None
+) -> "Server":
+    """Begin to answer at an address for many sites.
+
+    ``numbers`` returns the numbers of now by the name of the site; see :func:`serve` for the rest.
+    """
+    exposition = needed()
+    return _serve(listen, lambda: exposition.text_of_sites(numbers()), token)
+
+
+def _serve(listen: str, text: Callable[[], bytes], token: str | None) -> "Server":
+    host, port = _address(listen, token)
     try:
         sock = listening_at(host, port)
     except OSError as error:
         told = joined(host, port)
         raise ConfigError(f"cannot tell metrics at {told}: {error.strerror}") from None
-    content_type = exposition.CONTENT_TYPE_LATEST
-    return Server(sock, lambda: exposition.text_of(numbers(), site=site), content_type, token)
+    return Server(sock, text, needed().CONTENT_TYPE_LATEST, token)
 
 
 def _address(listen: str, token: str | None) -> tuple[str, int]:

@@ -10,8 +10,8 @@ import os
 import pwd
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from dataclasses import asdict, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final, Literal, NamedTuple
 
@@ -37,6 +37,7 @@ _STATEMENT_SECONDS: Final = 5.0
 _LONGEST: Final = 500
 _NO_USER: Final = -1
 _DAY: Final = timedelta(days=1)
+EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _PASSED_ON: Final = ("LANG", "PATH", "TZ")
 """What a foreign ``wp-config.php`` gets to know of our environment, which may hold secrets."""
 
@@ -56,28 +57,38 @@ class SiteLook:
     oldest_due: datetime | None = None
     failed: int | None = None
     """In the last 24 hours, counted up to :data:`CAP`."""
+    failed_rows: int | None = None
+    """All failed actions that are there, counted up to :data:`CAP`."""
     running: int | None = None
-    last_run: datetime | None = None
-    """When a runner, wpbridge's or PHP's, last gave a sign. Unknown for the blogs of a network."""
+    """Unknown for the blogs of a network."""
+    last_runs: Mapping[str, datetime] = field(default_factory=dict)
+    """When a runner of this kind last gave a sign: ``wpbridge`` or ``php``. Unknown for blogs."""
     seconds: float = 0.0
     """How long the look took; of a blog, that at its whole network."""
 
+    @property
+    def last_run(self) -> datetime | None:
+        """Return when any runner last gave a sign."""
+        return max(self.last_runs.values(), default=None)
+
     def to_json(self) -> dict[str, Any]:
         """Return the look as values for JSON."""
-        values = asdict(self)
-        return {
+        values = {
             name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in values.items()
+            for name, value in asdict(self).items()
         }
+        runs = {kind: at.isoformat() for kind, at in self.last_runs.items()}
+        return {**values, "last_runs": runs}
 
     @classmethod
     def from_json(cls, told: Mapping[str, Any]) -> "SiteLook":
         """Read what :meth:`to_json` has made."""
         dates = {
             name: datetime.fromisoformat(told[name]) if told[name] else None
-            for name in ("at", "oldest_due", "last_run")
+            for name in ("at", "oldest_due")
         }
-        return cls(**{**told, **dates})
+        runs = {kind: datetime.fromisoformat(at) for kind, at in told["last_runs"].items()}
+        return cls(**{**told, **dates, "last_runs": runs})
 
 
 def look_at_each(
@@ -187,15 +198,17 @@ def _look(name: str, store: OpenStore, now: datetime) -> SiteLook:
     hooks = store.held.hooks()
     held = store.due.held(now, hooks, cap=CAP)
     oldest = store.due.oldest(now, hooks=hooks)
-    backlogs = store.network_sites.backlogs({0: store.names.prefix}, now, now - _DAY)
+    prefixes = {0: store.names.prefix}
+    lately, ever = (store.network_sites.backlogs(prefixes, now, at)[0] for at in (now - _DAY, EVER))
     return SiteLook(
         name=name,
         at=now,
         due=store.due.count(now, cap=CAP, held=held),
         oldest_due=None if oldest is None else oldest.at,
-        failed=backlogs[0].failed,
+        failed=lately.failed,
+        failed_rows=ever.failed,
         running=sum(store.gauges.running().values()),
-        last_run=max(of_runners(store, now).last_run.values(), default=None),
+        last_runs=of_runners(store, now).last_run,
     )
 
 
@@ -204,6 +217,7 @@ def _network(entry: SiteEntry, site: Site, now: datetime) -> list[SiteLook]:
         network = NetworkSites(way)
         prefixes = network.prefixes([blog.id for blog in network.queues(most=MOST_BLOGS)])
         found = network.backlogs(prefixes, now, now - _DAY)
+        ever = network.backlogs(prefixes, now, EVER)
     return [
         SiteLook(
             name=entry.of_blog(blog).name,
@@ -211,6 +225,7 @@ def _network(entry: SiteEntry, site: Site, now: datetime) -> list[SiteLook]:
             due=one.due,
             oldest_due=one.oldest_due,
             failed=one.failed,
+            failed_rows=ever[blog].failed,
         )
         for blog, one in sorted(found.items())
     ]

@@ -1,7 +1,7 @@
 """Numbers in Prometheus's text format. This is the one module that knows prometheus-client."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Any
 
@@ -18,40 +18,47 @@ from prometheus_client.registry import Collector
 from wpbridge.telling.metrics import METRICS
 from wpbridge.telling.numbers import Key, Numbers
 
-__all__ = ["CONTENT_TYPE_LATEST", "numbers_in", "sites_in", "text_of"]
+__all__ = ["CONTENT_TYPE_LATEST", "numbers_in", "sites_in", "text_of", "text_of_sites"]
 
 
 def text_of(numbers: Numbers, *, site: str) -> bytes:
     """Return numbers in the text format, each series with the site's name."""
+    return text_of_sites({site: numbers})
+
+
+def text_of_sites(numbers: Mapping[str, Numbers]) -> bytes:
+    """Return the numbers of many sites, by their names, in one text."""
     registry = CollectorRegistry()
-    registry.register(_Numbers(numbers, site))
+    registry.register(_Numbers(numbers))
     return generate_latest(registry)
 
 
 class _Numbers(Collector):
     """See :class:`prometheus_client.registry.Collector`."""
 
-    def __init__(self, numbers: Numbers, site: str) -> None:
-        self._numbers = numbers
-        self._site = site
+    def __init__(self, numbers: Mapping[str, Numbers]) -> None:
+        self._sites = [
+            (site, _by_name(one.values), _by_name(one.histograms)) for site, one in numbers.items()
+        ]
 
     def collect(self) -> Iterable[Metric]:
         """Yield each metric that has a value, in the order of the table."""
-        values, histograms = _by_name(self._numbers.values), _by_name(self._numbers.histograms)
         for name, metric in METRICS.items():
             labels = ["site", *metric.labels]
             family: Any
-            if name in values:
+            if any(name in values for _, values, _ in self._sites):
                 kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
                 family = kind(name, metric.help, labels=labels)
-                for given, value in sorted(values[name]):
-                    family.add_metric([self._site, *given], value)
+                for site, values, _ in self._sites:
+                    for given, value in sorted(values.get(name, ())):
+                        family.add_metric([site, *given], value)
                 yield family
-            elif name in histograms:
+            elif any(name in histograms for _, _, histograms in self._sites):
                 family = HistogramMetricFamily(name, metric.help, labels=labels)
-                for given, (seconds, *counts) in sorted(histograms[name]):
-                    buckets = _buckets(metric.bounds, counts)
-                    family.add_metric([self._site, *given], buckets=buckets, sum_value=seconds)
+                for site, _, histograms in self._sites:
+                    for given, (seconds, *counts) in sorted(histograms.get(name, ())):
+                        buckets = _buckets(metric.bounds, counts)
+                        family.add_metric([site, *given], buckets=buckets, sum_value=seconds)
                 yield family
 
 
