@@ -243,7 +243,15 @@ def followed(settings: "Settings", *, every_seconds: float | None = None) -> "Fo
     from wpbridge.monitor.site_stream import EVERY_SECONDS  # noqa: PLC0415
 
     place, every = listed_of(settings).place, every_seconds or EVERY_SECONDS
-    words = [*own_program.command(), "sites", "status", "--sites", str(place), "--follow", f"{every:g}"]
+    words = [
+        *own_program.command(),
+        "sites",
+        "status",
+        "--sites",
+        str(place),
+        "--follow",
+        f"{every:g}",
+    ]
     return FollowedSites(words, os.environ)
 
 
