@@ -51,6 +51,7 @@ PAGES = sorted(
         ROOT / "README.md",
         ROOT / "CHANGELOG.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "SECURITY.md",
         ROOT / "UPGRADING.md",
         *ROOT.glob("docs/**/*.md"),
     ]
@@ -748,6 +749,14 @@ def test_links_lead_somewhere(file: Path) -> None:
 def anchors(text: str) -> set[str]:
     heads = [line.lstrip("#").strip() for line in _without_fences(text) if line.startswith("#")]
     return {re.sub(r"[^\w -]", "", head).replace(" ", "-").lower() for head in heads}
+
+
+@pytest.mark.parametrize(
+    "named", re.findall(r"`(tests/[^`]+)`", (ROOT / "SECURITY.md").read_text("utf-8"))
+)
+def test_the_tests_that_the_security_page_names_are_there(named: str) -> None:
+    file, _, name = named.partition("::")
+    assert f"\ndef {name}(" in (ROOT / file).read_text("utf-8") or not name
 
 
 def test_every_page_is_linked_from_another() -> None:

@@ -10,8 +10,11 @@ import pytest
 from test_docs_reference import Table, codes, tables
 
 import footprint
+from wpbridge.action import BULK_HOOK, CALLBACK_HOOK
+from wpbridge.plugin.own_hooks import SIGN
 from wpbridge.site.settings import SETTINGS, Settings
-from wpbridge.store.schema.tables import OWN, PLUGIN
+from wpbridge.store.rows.options import CRON
+from wpbridge.store.schema.tables import CLAIM_INDEX, OWN, PLUGIN
 
 ROOT: Final = Path(__file__).parent.parent.parent
 PAGE: Final = (ROOT / "docs" / "reference" / "footprint.md").read_text("utf-8")
@@ -189,6 +192,15 @@ def test_listeners_are_on_loopback_by_default() -> None:
     assert defaults["web_listen"] in " ".join(
         " ".join(row) for row in below("Sockets and ports").rows
     )
+
+
+def test_names_in_the_plugins_and_wordpresss_tables_are_on_the_page() -> None:
+    named = {
+        code
+        for row in below("In the plugin's and WordPress's tables").rows
+        for code in codes(row[0])
+    }
+    assert named == {BULK_HOOK, CALLBACK_HOOK, CLAIM_INDEX.name, SIGN, CRON}
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`\[(\w+)\] (\w+)", PAGE))))
