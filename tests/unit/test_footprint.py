@@ -50,8 +50,8 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "wake socket": ("daemon/wake_listener.py _at_path.bound *", "system/datagrams.py _bound *"),
     "gateway": ("web/listening.py opened listening.listening_at",),
     "gateway's Unix socket": ("web/listening.py opened listening.listening_on",),
-    "metrics port": ("monitor/endpoint.py serve listening_at",),
-    "exporter": ("monitor/endpoint.py serve listening_at",),
+    "metrics port": ("monitor/endpoint.py _serve listening_at",),
+    "exporter": ("monitor/endpoint.py _serve listening_at",),
     "pair of sockets, pipes": (
         "daemon/worker_process.py starter.start socket.socketpair",
         "daemon/signals.py caught os.pipe",
@@ -68,6 +68,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "isolated handler's process": ("executors/process/worker.py Setup.start *",),
     "PHP worker": ("executors/php/launch.py Launch.start *", "executors/php/launcher.php *"),
     "php for `wp-config.php`": ("site/wpconfig/asking.py *", "doctor/php_clock.py *"),
+    "follower of sites": ("monitor/followed_sites.py * subprocess.Popen",),
     "copy for one site of many": ("system/forked.py _start os.fork",),
     # In other systems
     "broker queue and exchange": ("executors/celery/broker.py queue_named kombu.*",),
