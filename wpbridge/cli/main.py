@@ -61,6 +61,7 @@ _SECTIONS = {
     "Set up": {
         "init": ("init", "Prepare a queue: wpbridge's own tables, on SQLite all tables."),
         "uninstall": ("init", "Remove wpbridge's own tables."),
+        "grants": ("grants", "Print the rights that a database account needs."),
         "keys": ("keys", "Say who may call the gateway; show and rotate secrets."),
         "users": ("users", "Say who may sign in to the dashboard; end sessions."),
         "migrate": ("migrate", "Move queues: WP-Cron, the old post store, site to site."),

@@ -6,6 +6,7 @@ DOOR: Final = (
     "caretaker",
     "claim_holders",
     "cleanup",
+    "granting",
     "history",
     "old_rows",
     "own_tables",

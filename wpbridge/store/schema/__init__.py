@@ -10,6 +10,7 @@ DOOR: Final = (
     "found",
     "ids",
     "layout",
+    "purposes",
     "rows",
     "tables",
     "text_columns",

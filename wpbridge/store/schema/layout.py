@@ -113,6 +113,11 @@ class TableNames:
         """Return the name of the table of what WordPress notes of its users. It is only read."""
         return f"{self.base_prefix or self.prefix}usermeta"
 
+    def of_wordpress(self, name: str) -> str:
+        """Return the name of one of WordPress's own tables, such as ``posts``."""
+        is_shared = name in {"users", "usermeta", "blogs"}
+        return f"{(is_shared and self.base_prefix) or self.prefix}{name}"
+
     @property
     def with_ids(self) -> frozenset[str]:
         """Return the tables in which the database numbers the rows."""

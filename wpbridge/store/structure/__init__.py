@@ -5,6 +5,7 @@ from typing import Final
 DOOR: Final = (
     "creation",
     "definitions",
+    "granting",
     "network",
     "old_keys",
     "own_steps",

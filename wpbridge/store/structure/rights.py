@@ -2,21 +2,37 @@
 
 Each statement matches no row or is rolled back. A server checks the rights of an account, and
 whether it takes writes at all, before it looks for rows. Grants are not read, because only the
-server can judge roles, patterns of database names, and rights on single columns.
+server can judge roles, patterns of database names, and rights on single columns. Which rights are
+tried is described in :mod:`wpbridge.store.schema.purposes`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ReadOnly
 from wpbridge.store.database.connection import Connection, DBAPIError, text
 from wpbridge.store.database.trouble import sort_trouble
+from wpbridge.store.schema.purposes import RUNNER, RUNS_WITHOUT
 from wpbridge.store.structure.tables import Tables
 
 _ATTEMPT: Final = ("attempts", "last_attempt_gmt", "last_attempt_local")
 _DATES: Final = ("scheduled_date_gmt", "scheduled_date_local")
-_ADVICE: Final = "grant it, or name another account with --dsn"
+_CHANGED: Final = ("status", "claim_id", "schedule", *_DATES, *_ATTEMPT, "unique_key")
+"""The columns of actions that runs change."""
+_FILLED: Final[Mapping[str, tuple[str, ...]]] = {
+    "actions": (
+        *("hook", "status", "args", "schedule", "group_id", "claim_id", *_DATES, *_ATTEMPT),
+        *("priority", "extended_args"),
+    ),
+    "claims": ("date_created_gmt",),
+    "groups": ("slug",),
+    "logs": ("action_id", "message", "log_date_gmt", "log_date_local"),
+}
+"""The columns of new rows, by table. Of our own tables the first one of the key is enough."""
+_ADVICE: Final = (
+    "grant it (`wpbridge grants --for runner` prints all), or name another account with --dsn"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +95,7 @@ class Rights:
             reason = ""
         if reason:
             return Findings(problems=(reason,))
-        problems = self._refusals(connection, self._needed(own))
+        problems = self._refusals(connection, self._statements(own, RUNNER - RUNS_WITHOUT))
         missing = [table for table in self._names.first if table not in own]
         uncreated = [t for t in missing if not self._dialect.may_create(connection, t)]
         if uncreated:
@@ -88,7 +104,7 @@ class Rights:
                 " the next run needs: run `wpbridge init` with an account that may create tables,"
                 " and grant this one SELECT, INSERT, UPDATE and DELETE on them"
             )
-        notes = self._refusals(connection, self._wanted(own))
+        notes = self._refusals(connection, self._statements(own, RUNS_WITHOUT))
         site = self._names.site
         if own and site not in own and not self._dialect.may_create(connection, site):
             notes.append(f"wpbridge's own tables stay as they are: the account may not make {site}")
@@ -119,39 +135,29 @@ class Rights:
         if error.connection_invalidated or trouble.gone or trouble.busy:
             raise error
 
-    def _needed(self, own: Collection[str]) -> Iterator[str]:
-        """Yield a run's statements on each table, to be run without rows."""
-        names, layout = self._names, self._layout
-        changed = ("status", "claim_id", "schedule", *_DATES, *_ATTEMPT, "unique_key")
-        filled = ("hook", "status", "args", "schedule", "group_id", "claim_id", *_DATES, *_ATTEMPT)
-        yield _update(names.actions, layout.present(*changed))
-        yield _insert(names.actions, layout.present(*filled, "priority", "extended_args"))
-        yield _insert(names.claims, ["date_created_gmt"])
-        yield f"DELETE FROM {names.claims}"
-        yield _insert(names.groups, ["slug"])
-        yield _insert(names.logs, ["action_id", "message", "log_date_gmt", "log_date_local"])
-        of_people = (names.own_users, names.sessions, names.nonces)
-        others = {names.site, names.secrets, names.api_keys, names.audit, names.alerts, *of_people}
-        for table, (key, *_) in names.own_keys.items():
-            # A run does not write these: whoever makes the site's table also writes its rows,
-            # `wpbridge init` makes the signing secret, and the doors write the others.
-            if table in own and table not in others:
-                yield _update(table, [key])
-                yield _insert(table, [key])
-                yield f"DELETE FROM {table}"
+    def _statements(
+        self, own: Collection[str], rights: Collection[tuple[str, str]]
+    ) -> Iterator[str]:
+        """Yield a statement for each right, to be run without rows.
 
-    def _wanted(self, own: Collection[str]) -> Iterator[str]:
-        """Yield what `clean`, `delete`, a site of wpbridge's own and signatures need."""
-        yield f"DELETE FROM {self._names.actions}"
-        yield f"DELETE FROM {self._names.logs}"
-        if self._names.secrets in own:
-            yield f"SELECT secret FROM {self._names.secrets}"
+        ``own`` names the tables of our own that exist; ``rights`` has names of tables as
+        :mod:`wpbridge.store.schema.purposes` has them.
+        """
+        for name, right in sorted(rights):
+            table = getattr(self._names, name)
+            if table in self._names.plugin or table in own:
+                yield self._statement(name, table, right)
 
-
-def _update(table: str, columns: Sequence[str]) -> str:
-    return f"UPDATE {table} SET {', '.join(f'{column} = {column}' for column in columns)}"
-
-
-def _insert(table: str, columns: Sequence[str]) -> str:
-    listed = ", ".join(columns)
-    return f"INSERT INTO {table} ({listed}) SELECT {listed} FROM {table}"
+    def _statement(self, name: str, table: str, right: str) -> str:
+        key = self._names.keys_of_tables[table]
+        if right == "DELETE":
+            return f"DELETE FROM {table}"
+        if right == "UPDATE":
+            columns = self._layout.present(*_CHANGED) if name == "actions" else [key]
+            return f"UPDATE {table} SET {', '.join(f'{one} = {one}' for one in columns)}"
+        columns = list(_FILLED.get(name, (key,)))
+        if name == "actions":
+            columns = self._layout.present(*columns)
+        listed = ", ".join(columns)
+        looks = f"SELECT {listed} FROM {table}"
+        return f"INSERT INTO {table} ({listed}) {looks}" if right == "INSERT" else looks
