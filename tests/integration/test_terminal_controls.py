@@ -99,6 +99,7 @@ OTHERS = (
     "dedupe --dry-run --format json",
     "release-claims --stale --dry-run",
     "uninstall --dry-run",
+    "grants",
     "migrate export --output -",
     "migrate export --output out.jsonl",
     "migrate export --output - --dry-run",

@@ -61,11 +61,15 @@ class OwnRunner:
         self._thread.join()
 
     def _serve(self) -> None:
+        told = ""
         while not self._over.is_set():
             try:
                 self._run()
+                told = ""
             except WpbridgeError as error:
-                tell("gateway.own_runner", reason=str(error))
+                if str(error) != told:
+                    told = str(error)
+                    tell("gateway.own_runner", reason=told)
             self._over.wait(_AGAIN_SECONDS)
 
     def _run(self) -> None:
