@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Final
 
 PACKAGE: Final = Path(__file__).parent.parent / "wpbridge"
+SHIPPED: Final = PACKAGE.parent / "scripts"
+STARTERS: Final = ("pyz_main.py", "pyz_start.py")
+"""Files of ``SHIPPED`` that are in wpbridge.pyz."""
 _MODULES: Final = {
     "os": {
         "open",
@@ -94,11 +97,13 @@ def creating_calls() -> Iterator[tuple[str, int]]:
     """Yield each creating call as ``file function call``, with its line."""
     for file in sorted(PACKAGE.rglob("*.py")):
         if "node_modules" not in file.parts:
-            yield from _of_file(file)
+            yield from _of_file(file, PACKAGE)
+    for name in STARTERS:
+        yield from _of_file(SHIPPED / name, SHIPPED)
 
 
-def _of_file(file: Path) -> Iterator[tuple[str, int]]:
-    place = file.relative_to(PACKAGE).as_posix()
+def _of_file(file: Path, root: Path) -> Iterator[tuple[str, int]]:
+    place = file.relative_to(root).as_posix()
     yield from calls_of(file.read_text("utf-8"), place)
 
 

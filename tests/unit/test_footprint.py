@@ -39,6 +39,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "files for deployment": ("cli/deploy.py write *",),
     "spool of JSON lines": ("cli/enqueue_lines.py spooled *",),
     "settings for a worker": ("daemon/worker_process.py _file_of *",),
+    "unpacked wpbridge.pyz": ("pyz_start.py *",),
     # Sockets and ports
     "socket of a worker": (
         "app/relay.py listening Listener.open",
