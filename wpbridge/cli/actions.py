@@ -63,7 +63,7 @@ Examples:
     "limit",
     type=click.IntRange(0, BIGGEST),
     default=20,
-    help="Actions at most (20; 0: all).",
+    help="How many actions to show (20; 0: all).",
 )
 @click.option("--offset", type=click.IntRange(0, BIGGEST), default=0, help="Skip so many.")
 @click.option(
@@ -71,12 +71,12 @@ Examples:
     "--orderby",
     "order_by",
     type=click.Choice(_ORDER_NAMES),
-    help="By what (a table by id; else by date, with --limit 0 by id).",
+    help="What to order by (a table by id; else by date, with --limit 0 by id).",
 )
 @click.option(
     "--order",
     type=click.Choice(["asc", "desc"], case_sensitive=False),
-    help="Which way (asc; a table without --order-by: desc, the newest first).",
+    help="The direction (asc; for a table without --order-by: desc, the newest first).",
 )
 @exact_option
 @list_options(ACTION_FIELDS)
@@ -95,10 +95,10 @@ def list_(
     field: str | None,
     **flags: Any,
 ) -> None:
-    """List actions, 20 by default; how many there are in all is said on stderr.
+    """List actions, 20 by default; stderr says how many there are in all.
 
-    A table begins with the newest ones, the other formats with what is due first. The number of
-    --format count is always exact.
+    A table begins with the newest actions, the other formats with those that are due first. The
+    number of --format count is always exact.
     """
     check_fields(ACTION_FIELDS, fields, field)
     query = query_of(split(flags))
@@ -181,7 +181,7 @@ Examples:
 def get(
     ctx: click.Context, action_id: str, *, fields: str | None, field: str | None, **flags: Any
 ) -> None:
-    """Show one action with its log; exit 1 when there is none."""
+    """Show one action with its log. The exit code is 1 if there is no such action."""
     one = _one_id([action_id])
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
@@ -219,7 +219,7 @@ def logs(
     field: str | None,
     **flags: Any,
 ) -> None:
-    """Show what happened to actions, in order; exit 1 when there is neither action nor log."""
+    """Show what happened to actions, in order. The exit code is 1 if nothing is known of them."""
     ids = ids_of(action_id)
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
@@ -248,10 +248,12 @@ Examples:
 )
 @click.argument("hook")
 @site_options
-@click.option("--args", "args", metavar="JSON|@FILE|-", help="Exactly these ([]).")
+@click.option(
+    "--args", "args", metavar="JSON|@FILE|-", help="Only actions with exactly these args ([])."
+)
 @click.option("--any-args", is_flag=True, help="Whatever the args.")
 @click.option("--group", default="", metavar="SLUG", help="Only in this group.")
-@click.option("--raw", is_flag=True, help="As a Unix time.")
+@click.option("--raw", is_flag=True, help="Print a Unix time.")
 @tz_option
 @click.pass_context
 @one_line_errors
@@ -265,10 +267,10 @@ def next_(
     raw: bool,
     **flags: Any,
 ) -> None:
-    """Show when the hook's next action is due, as as_next_scheduled_action tells it.
+    """Show when the hook's next action is due, as as_next_scheduled_action does.
 
-    Prints "now" for one that runs or is async. Like WP-CLI's, it looks only for empty args unless
-    told otherwise; says so on stderr when there is none.
+    Prints "now" for an action that runs or is async. As in WP-CLI, only actions with empty args
+    count unless you give --args or --any-args. If there is none, stderr says so.
     """
     if any_args and args is not None:
         raise InputError("--args and --any-args: give one of them")

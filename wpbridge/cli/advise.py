@@ -37,11 +37,12 @@ Examples:
 @click.pass_context
 @one_line_errors
 def advise(ctx: click.Context, **flags: Any) -> None:
-    """Say how many workers the queue needs, with the reason; or what holds its work up instead.
+    """Say how many workers the queue needs and why, or what holds its work up instead.
 
     A worker is here a place at which one action runs at a time: a thread, an isolated child or a
     PHP worker. The number follows from how many actions arrive, how long one takes, and how many
-    are due. It is asked of the tables alone, so any machine that reaches the database may ask.
+    are due. The command reads only the tables, so you can run it on any machine that reaches the
+    database.
     """
     settings = settings_of(ctx, flags)
     found = _advice(settings)

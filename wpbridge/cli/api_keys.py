@@ -39,10 +39,19 @@ Examples:
     help="Rights: enqueue, read, operate, administer, metrics.",
 )
 @click.option("--hooks", multiple=True, metavar="A,B", help="Patterns of hooks to enqueue.")
-@click.option("--groups", multiple=True, metavar="A,B", help="Patterns of groups (no group).")
-@click.option("--rate", metavar="N/TIME", help="Requests in a time: 100/s, 6000/m (any number).")
-@click.option("--callback-hosts", multiple=True, metavar="A,B", help="Patterns of hosts (none).")
-@click.option("--expires", metavar="TIME", help="It ends after so long: 90d (never).")
+@click.option(
+    "--groups", multiple=True, metavar="A,B", help="Patterns of groups (only actions without one)."
+)
+@click.option(
+    "--rate", metavar="N/TIME", help="Requests allowed in a time: 100/s, 6000/m (no limit)."
+)
+@click.option(
+    "--callback-hosts",
+    multiple=True,
+    metavar="A,B",
+    help="Patterns of hosts to which callbacks may go (none).",
+)
+@click.option("--expires", metavar="TIME", help="How long the key is valid: 90d (for ever).")
 @click.option("--dry-run", is_flag=True, help="Check everything; add nothing.")
 @format_option("How to print the key (text).")
 @click.pass_context
@@ -60,9 +69,9 @@ def add(
     dry_run: bool,
     **flags: Any,
 ) -> None:
-    """Add an API key. Nothing is allowed that is not named. The key is shown once.
+    """Add an API key, which may do only what you name. The key is shown once.
 
-    The table keeps the hash of its secret. Who has lost a key gets a new one with `keys rotate`.
+    The table keeps a hash of its secret. If a key is lost, make a new one with `keys rotate`.
     """
     settings = settings_of(ctx, flags)
     allowed = check_allowed(
@@ -91,8 +100,10 @@ Examples:
 )
 @click.argument("name")
 @site_options
-@click.option("--keep-old", default="24h", metavar="TIME", help="The old one counts on (24h).")
-@click.option("--expires", metavar="TIME", help="It ends after so long (as before).")
+@click.option(
+    "--keep-old", default="24h", metavar="TIME", help="How long the old key stays valid (24h)."
+)
+@click.option("--expires", metavar="TIME", help="How long the key is valid (as before).")
 @click.option("--dry-run", is_flag=True, help="Check everything; change nothing.")
 @format_option("How to print the key (text).")
 @click.pass_context
@@ -165,9 +176,11 @@ Examples:
 @site_options
 @click.option("--job", metavar="UUID", help="The job that may be read.")
 @click.option("--hook", metavar="HOOK", help="The hook that may be enqueued, once.")
-@click.option("--args", "args", metavar="JSON|@FILE|-", help="With these args ([]).")
-@click.option("--group", metavar="SLUG", help="In this group (none).")
-@click.option("--for", "for_", default="10m", metavar="TIME", help="How long, to 15m (10m).")
+@click.option("--args", "args", metavar="JSON|@FILE|-", help="The args of that action ([]).")
+@click.option("--group", metavar="SLUG", help="The group of that action (none).")
+@click.option(
+    "--for", "for_", default="10m", metavar="TIME", help="How long it is valid, 15m at most (10m)."
+)
 @click.pass_context
 @one_line_errors
 def token(
@@ -180,7 +193,7 @@ def token(
     for_: str,
     **flags: Any,
 ) -> None:
-    """Print a token that counts for 15 minutes at most. Whoever has it may use it."""
+    """Print a token that is valid for 15 minutes at most. Everybody who has it may use it."""
     if (job is None) == (hook is None):
         raise InputError("give --job or --hook, one of them")
     if job is not None and (args is not None or group is not None):

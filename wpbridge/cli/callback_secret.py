@@ -26,7 +26,7 @@ Examples:
 @click.pass_context
 @one_line_errors
 def callback_secret(ctx: click.Context, *, name: str, **flags: Any) -> None:
-    """Print the secret with which a receiver checks callbacks; as Standard Webhooks writes it.
+    """Print the secret with which a receiver checks callbacks, in the form of Standard Webhooks.
 
     It is derived from the site's signing secret. After `keys rotate-signing` there is a new one,
     and callbacks are signed with both until the next rotation.

@@ -37,18 +37,20 @@ Examples:
 @click.argument("targets", metavar="[ID…|HOOK]", nargs=-1)
 @site_options
 @filter_options
-@click.option("--all", "every", is_flag=True, help="With HOOK: all of them, whatever their args.")
-@click.option("--reason", default="", metavar="TEXT", help="For their logs.")
+@click.option(
+    "--all", "every", is_flag=True, help="With HOOK: all its actions, whatever their args."
+)
+@click.option("--reason", default="", metavar="TEXT", help="A reason, for their logs.")
 @change_options
 @click.pass_context
 @one_line_errors
 def cancel(
     ctx: click.Context, targets: Sequence[str], *, every: bool, reason: str, **flags: Any
 ) -> None:
-    """Cancel pending actions: these ids, the next one of a hook, or all that the filters mean.
+    """Cancel pending actions: these ids, the next one of a hook, or all that the filters match.
 
-    With HOOK alone, like WP-CLI's: the next action of that hook with empty args, unless --args
-    says which; --all cancels all of them. What runs already is left alone.
+    With HOOK alone, as in WP-CLI, cancel the next action of that hook with empty args. --args gives
+    other args, and --all cancels all actions of the hook. Running actions are left alone.
     """
     if len(targets) == 1 and not _are_ids(targets[0]):
         _cancel_hook(ctx, targets[0], flags, every=every, reason=reason)
@@ -109,11 +111,11 @@ Examples:
 @click.pass_context
 @one_line_errors
 def delete(ctx: click.Context, targets: Sequence[str], **flags: Any) -> None:
-    """Delete actions with their logs, for good; not those a runner holds.
+    """Delete actions with their logs for good, but not those that a runner has in hand.
 
-    With --modified-since or --modified-until alone only ended ones: what never ran has no date of
-    a last attempt, and would count as older than any. For old ended actions there is clean, which
-    goes in small batches by the plugin's own rule.
+    With --modified-since or --modified-until alone, only ended actions are deleted: an action that
+    never ran has no date of a last attempt, and would count as older than any. To delete old ended
+    actions, use clean, which works in small batches by the plugin's own rule.
     """
     by_attempt = flags["modified_since"] or flags["modified_until"]
     changing = Changing(
@@ -137,8 +139,8 @@ Examples:
 @click.argument("targets", metavar="[ID…]", nargs=-1)
 @site_options
 @filter_options
-@click.option("--at", metavar="DATE", help="When (now).")
-@click.option("--in", "in_", metavar="TIME", help="In so long: 10m, 2h.")
+@click.option("--at", metavar="DATE", help="When they are due (now).")
+@click.option("--in", "in_", metavar="TIME", help="How long from now they are due: 10m, 2h.")
 @click.option("--again", is_flag=True, help="Also those that were requeued before.")
 @change_options
 @click.pass_context
@@ -152,10 +154,11 @@ def requeue(
     again: bool,
     **flags: Any,
 ) -> None:
-    """Add each failed action anew; the old one stays as history, and their logs name each other.
+    """Add each failed action anew. The old one stays as history, and their logs name each other.
 
-    Filters mean failed actions unless --status says otherwise; ids may also be canceled or
-    complete ones. A recurring action whose chain has ended goes on with it, else it runs once.
+    Filters match failed actions unless --status says otherwise; ids may also be those of canceled
+    or complete actions. A recurring action whose chain has ended goes on with its chain; otherwise
+    it runs once.
     """
     when = moment_of_flags(at, in_, SystemClock().now())
     changing = Changing(
@@ -179,10 +182,10 @@ Examples:
 @click.argument("targets", metavar="[ID…]", nargs=-1)
 @site_options
 @filter_options
-@click.option("--at", metavar="DATE", help="To this date.")
-@click.option("--in", "in_", metavar="TIME", help="To so long from now: 10m, 2h.")
-@click.option("--interval", metavar="TIME", help="And let it repeat so: 3600, 1h.")
-@click.option("--cron", metavar="EXPRESSION", help="Or so.")
+@click.option("--at", metavar="DATE", help="Move them to this date.")
+@click.option("--in", "in_", metavar="TIME", help="Move them to so long from now: 10m, 2h.")
+@click.option("--interval", metavar="TIME", help="Let it repeat so long after each run: 3600, 1h.")
+@click.option("--cron", metavar="EXPRESSION", help="Or let it repeat by a cron expression.")
 @click.option("--tz", metavar="ZONE", help="Read --cron in this zone.")
 @change_options
 @click.pass_context
@@ -228,7 +231,11 @@ Examples:
 @site_options
 @filter_options
 @click.option(
-    "--to", type=click.IntRange(0, 255), required=True, metavar="N", help="0 to 255; 0 runs first."
+    "--to",
+    type=click.IntRange(0, 255),
+    required=True,
+    metavar="N",
+    help="The new priority, 0 to 255; 0 runs first.",
 )
 @change_options
 @click.pass_context

@@ -31,16 +31,22 @@ Examples:
 @handlers_option
 @php_options
 @format_option("How to print.")
-@click.option("--nagios", is_flag=True, help="Say how the queue stands, as monitoring plugins do.")
 @click.option(
-    "--warning", "-w", multiple=True, metavar="NAME=VALUE", help="With --nagios: above it, warn."
+    "--nagios", is_flag=True, help="Print the state of the queue, as monitoring plugins do."
+)
+@click.option(
+    "--warning",
+    "-w",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="With --nagios: above this threshold the answer is WARNING.",
 )
 @click.option(
     "--critical",
     "-c",
     multiple=True,
     metavar="NAME=VALUE",
-    help="With --nagios: above it, it is critical.",
+    help="With --nagios: above this threshold the answer is CRITICAL.",
 )
 @click.pass_context
 @one_line_errors
@@ -52,17 +58,18 @@ def check(
     critical: Sequence[str],
     **flags: Any,
 ) -> None:
-    """Check settings, store, handlers and, with --php, WordPress; changes nothing.
+    """Check settings, store, handlers and, with --php, WordPress. Changes nothing.
 
-    Handlers are loaded that --handlers names; those of the settings file are named, and not run.
+    It loads the handlers that --handlers names. It names those of the settings file and does not
+    run them.
 
-    Exit 78 when something keeps the next run from starting: a right that the account lacks, a
-    database that takes no writes, tables that are not as they should be. Exit 69 when the database
-    or WordPress does not answer.
+    The exit code is 78 if something keeps the next run from starting: a right that the account
+    lacks, a database that takes no writes, tables that are not as they should be. It is 69 if the
+    database or WordPress does not answer.
 
-    --nagios prints one line with performance data about the queue instead, and exits 0 (OK),
-    1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN). Thresholds are those of the alerts, unless --warning
-    and --critical give others; the value "off" is for none. The names are those in the line.
+    --nagios prints one line with performance data about the queue instead, and exits with 0 (OK), 1
+    (WARNING), 2 (CRITICAL) or 3 (UNKNOWN). Thresholds are those of the alerts, unless --warning and
+    --critical give others; the value "off" means none. The names are those in the line.
     """
     if nagios:
         _nagios(ctx, flags, warning, critical)

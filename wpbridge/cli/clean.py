@@ -26,7 +26,7 @@ from wpbridge.upkeep.selection import Selection, select
 
 
 @click.command(
-    short_help="Delete what ended long ago, by the plugin's rule or yours.",
+    short_help="Delete actions that ended long ago, by the plugin's rule or yours.",
     epilog="""
 Examples:
   wpbridge clean --dry-run
@@ -37,11 +37,13 @@ Examples:
 """,
 )
 @site_options
-@ended_options("Only these: complete, canceled, failed (complete and canceled).")
+@ended_options("Only these statuses: complete, canceled, failed (complete and canceled).")
 @click.option("--batches", type=click.IntRange(0), default=0, help="Batches at most (0: no limit).")
-@click.option("--pause", "pause_", default="0", metavar="TIME", help="Between batches (0).")
-@click.option("--orphan-logs", is_flag=True, help="Instead: log rows whose action is gone.")
-@click.option("--dry-run", is_flag=True, help="Count what would go; change nothing.")
+@click.option(
+    "--pause", "pause_", default="0", metavar="TIME", help="The time between two batches (0)."
+)
+@click.option("--orphan-logs", is_flag=True, help="Delete log rows without an action instead.")
+@click.option("--dry-run", is_flag=True, help="Count what would be deleted; change nothing.")
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only, as cron likes it.")
 @tz_option
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
@@ -61,8 +63,9 @@ def clean(
 ) -> None:
     """Delete ended actions and their logs, oldest first, in small batches beside running claims.
 
-    By default the plugin's own rule: complete and canceled ones 31 days after their last attempt;
-    failed ones only when asked for, 93 days after it. [[retention]] in the settings goes first.
+    By default the plugin's own rule decides: complete and canceled actions go 31 days after their
+    last attempt. Failed ones go only with --status failed, 93 days after it. Rules of [[retention]]
+    in the settings come before the plugin's rule.
     """
     now = SystemClock().now()
     selection = selection_of(flags, now)

@@ -42,9 +42,10 @@ Examples:
 @click.pass_context
 @one_line_errors
 def show(ctx: click.Context, **flags: Any) -> None:
-    """Show every setting with its source, and the database; connects to nothing.
+    """Show every setting with its source, and the database. Connects to nothing.
 
-    Passwords and secrets are masked. Exit 78 when wp-config.php does not tell the database.
+    Passwords and secrets are masked. The exit code is 78 if wp-config.php does not name the
+    database.
     """
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)

@@ -18,10 +18,10 @@ Examples:
 """
 )
 @click.argument("text", metavar="TEXT|@FILE|-")
-@click.option("--compact", is_flag=True, help="On one line.")
+@click.option("--compact", is_flag=True, help="Print on one line.")
 @one_line_errors
 def decode(text: str, *, compact: bool) -> None:
-    r"""Show a PHP-serialized value or schedule as JSON; nothing is ever built from it.
+    r"""Show a PHP-serialized value or schedule as JSON. Nothing is ever built from it.
 
     TEXT may write NUL bytes as \0. From a file or stdin the bytes are taken as they are, less a
     final newline.

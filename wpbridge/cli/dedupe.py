@@ -28,7 +28,7 @@ Examples:
 @site_options
 @click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="Only these hooks.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
-@click.option("--dry-run", is_flag=True, help="Say which; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Say which actions are meant; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
 @format_option("How (text).")
 @click.pass_context
@@ -44,7 +44,7 @@ def dedupe(
 ) -> None:
     """Cancel duplicates of recurring actions (same hook, args, group and recurrence).
 
-    The one that is due first goes on; the others say so in their log.
+    The one that is due first goes on. The logs of the others say why they were canceled.
     """
     settings = settings_of(ctx, flags)
     query = Query(hooks=tuple(hooks), groups=tuple(groups))

@@ -43,7 +43,7 @@ def show(name: str) -> None:
 @click.argument("folder", metavar="FOLDER", type=click.Path(path_type=Path))
 @one_line_errors
 def write(folder: Path) -> None:
-    """Write all files into a folder; one that is there already is never replaced."""
+    """Write all files into a folder. A file that is there already is never replaced."""
     files = {folder / name: file for name, file in _files().items()}
     there = [str(place) for place in files if place.exists()]
     if there:

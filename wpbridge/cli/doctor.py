@@ -27,7 +27,7 @@ _WIDTH: Final = 8
 
 
 @click.command(
-    short_help="Look for what is wrong, and mend what is safe to mend.",
+    short_help="Find what is wrong, and mend what is safe to mend.",
     epilog="""
 Examples:
   wpbridge doctor --path /var/www/html
@@ -37,10 +37,10 @@ Examples:
 """,
 )
 @site_options
-@click.option("--fix", is_flag=True, help="Mend what is safe to mend.")
+@click.option("--fix", is_flag=True, help="Mend faults that can be mended safely.")
 @click.option("--dry-run", is_flag=True, help="Say what --fix would do; change nothing.")
 @click.option("--only", multiple=True, metavar="CHECK,…", help="Only these checks.")
-@click.option("--verbose", "-v", is_flag=True, help="Show also what is well.")
+@click.option("--verbose", "-v", is_flag=True, help="Also show the checks that found nothing.")
 @handlers_option
 @php_options
 @format_option("How to print (text).")
@@ -56,12 +56,12 @@ def doctor(
     verbose: bool,
     **flags: Any,
 ) -> None:
-    """Look through server, site and queue, and say what is wrong, why it matters, what mends it.
+    """Look through server, site and queue, and say what is wrong, why it matters and what mends it.
 
-    Changes nothing without --fix. That frees claims of dead PHP runners, drops empty claims,
-    deletes logs without an action, cancels free pending actions that nobody can read, takes unique
-    keys from ended actions, and makes wpbridge's own tables; it never touches what runs or what a
-    live runner holds. Exit 1 when there is a problem (left).
+    Changes nothing without --fix. With --fix it frees claims of dead PHP runners, drops empty
+    claims, deletes logs without an action, cancels free pending actions that nobody can read, takes
+    unique keys from ended actions, and makes wpbridge's own tables. It never touches running
+    actions or those that a live runner has in hand. The exit code is 1 if a problem is left.
     """
     names = frozenset(name.strip() for one in only for name in one.split(",") if name.strip())
     settings = settings_of(ctx, flags)

@@ -23,17 +23,27 @@ def ended_options(statuses: str) -> Callable[[Callable[..., Any]], Callable[...,
                 "--batch-size",
                 type=click.IntRange(1, 10_000),
                 default=BATCH_SIZE,
-                help="Rows a transaction (500).",
+                help="Rows in each transaction (500).",
             ),
-            click.option("--before", metavar="DATE", help="Last attempt before this date."),
             click.option(
-                "--older-than", metavar="TIME", help="Last attempt so long ago (31d; failed 93d)."
+                "--before",
+                metavar="DATE",
+                help="Only actions whose last attempt was before this date.",
+            ),
+            click.option(
+                "--older-than",
+                metavar="TIME",
+                help="Only actions whose last attempt is so old (31d; failed 93d).",
             ),
             click.option(
                 "--group", "groups", multiple=True, metavar="SLUG", help="Only these groups."
             ),
             click.option(
-                "--hook", "hooks", multiple=True, metavar="PATTERN", help="Only these; * and ?."
+                "--hook",
+                "hooks",
+                multiple=True,
+                metavar="PATTERN",
+                help="Only hooks that match; * and ? are wildcards.",
             ),
             click.option("--status", "statuses", multiple=True, metavar="STATUS", help=statuses),
         ):

@@ -54,31 +54,41 @@ Examples:
 @click.argument("hook", required=False)
 @site_options
 @click.option("--args", "args", metavar="JSON|@FILE|-", help="A JSON list or object ([]).")
-@click.option("--at", metavar="DATE", help="When: 2026-12-01T09:00Z, +2h, @1796000000.")
-@click.option("--in", "in_", metavar="TIME", help="In so long: 10m, 2h, 7d.")
-@click.option("--interval", metavar="TIME", help="Again so long after each run: 3600, 1h.")
-@click.option("--cron", metavar="EXPRESSION", help="By cron, as the plugin reads it.")
+@click.option("--at", metavar="DATE", help="When it is due: 2026-12-01T09:00Z, +2h, @1796000000.")
+@click.option("--in", "in_", metavar="TIME", help="How long from now it is due: 10m, 2h, 7d.")
+@click.option("--interval", metavar="TIME", help="Repeat it so long after each run: 3600, 1h.")
+@click.option(
+    "--cron", metavar="EXPRESSION", help="Repeat it by a cron expression, as the plugin reads it."
+)
 @click.option(
     "--tz",
     metavar="ZONE",
     help="Read --cron (and --at) in this zone, and show when it is due: Europe/Rome.",
 )
-@click.option("--group", metavar="SLUG", help="Its group.")
+@click.option("--group", metavar="SLUG", help="The action's group.")
 @click.option("--priority", type=int, metavar="0-255", help="Lower runs first (10).")
-@click.option("--unique", is_flag=True, help="Not while the same is pending or running.")
+@click.option(
+    "--unique", is_flag=True, help="Add nothing while the same action is pending or running."
+)
 @click.option(
     "--unique-by",
     type=click.Choice(["auto", "group", "args"]),
-    help="What is the same: hook and group, or args too.",
+    help="What makes two actions the same: hook and group, or args as well.",
 )
 @click.option("--key", metavar="TEXT", help="Idempotency key: a second call adds nothing.")
-@click.option("--after", multiple=True, metavar="ID", help="Only when this action has ended.")
+@click.option(
+    "--after", multiple=True, metavar="ID", help="Start it only when this action has ended."
+)
 @click.option(
     "--after-failed",
     type=click.Choice(["hold", "run", "cancel"]),
-    help="When that one fails: wait on, run all the same, or cancel (hold).",
+    help="If that one fails: go on waiting, run all the same, or cancel (hold).",
 )
-@click.option("--jsonl", metavar="FILE|-", help="Many: one JSON object a line, keys as the flags.")
+@click.option(
+    "--jsonl",
+    metavar="FILE|-",
+    help="Add many: one JSON object a line, whose keys are named as the flags.",
+)
 @click.option("--porcelain", is_flag=True, help="Print ids only.")
 @click.option("--dry-run", is_flag=True, help="Say what would be added; change nothing.")
 @click.pass_context
@@ -94,8 +104,9 @@ def enqueue(
 ) -> None:
     """Add an action to the queue, as the as_enqueue_* and as_schedule_* functions do.
 
-    Without a date, an interval or a cron it is due at once. Prints its id; nothing new when it is
-    --unique and the same is pending or running. Dates without a zone are UTC, or in --tz.
+    Without a date, an interval or a cron expression the action is due at once. Prints the id of the
+    action. With --unique, nothing is added while the same action is pending or running. Dates
+    without a zone are UTC, or in the zone of --tz.
     """
     own = {name: flags.pop(name) for name in _ONE_ONLY}
     settings = settings_of(ctx, flags)
@@ -215,9 +226,9 @@ Examples:
 @click.argument("start")
 @site_options
 @click.option("--count", type=click.IntRange(1, 10_000_000), default=1, help="How many (1).")
-@click.option("--interval", default="0", metavar="TIME", help="Between their dates (0).")
-@click.option("--args", "args", metavar="JSON|@FILE|-", help="Their args ([]).")
-@click.option("--group", default="", metavar="SLUG", help="Their group.")
+@click.option("--interval", default="0", metavar="TIME", help="The time between their dates (0).")
+@click.option("--args", "args", metavar="JSON|@FILE|-", help="The actions' args ([]).")
+@click.option("--group", default="", metavar="SLUG", help="The actions' group.")
 @click.option("--priority", type=int, default=10, metavar="0-255", help="Lower runs first (10).")
 @click.option("--dry-run", is_flag=True, help="Say what would be added; change nothing.")
 @click.pass_context

@@ -33,16 +33,19 @@ Examples:
 @site_options
 @handlers_option
 @php_options
-@click.option("--ask-wordpress", is_flag=True, help="Load WordPress once: has PHP a callback?")
+@click.option(
+    "--ask-wordpress", is_flag=True, help="Load WordPress once to see whether PHP has a callback."
+)
 @format_option("How to print (text).")
 @tz_option
 @click.pass_context
 @one_line_errors
 def explain(ctx: click.Context, *, action_id: str, ask_wordpress: bool, **flags: Any) -> None:
-    """Say what is in the way of an action, all of it, the most decisive first.
+    """Say everything that keeps an action from running, the most decisive reason first.
 
-    Give --handlers and --php as the run gets them: they say what is run here. Handlers that only
-    the settings file names are not loaded. Changes nothing; exit 1 when there is no such action.
+    Give the same --handlers and --php as for the run, so that the command knows what is run here.
+    It does not load handlers that only the settings file names. It changes nothing. The exit code
+    is 1 if there is no such action.
     """
     ids = ids_of([action_id])
     if len(ids) != 1:

@@ -29,7 +29,7 @@ FIRST_SECONDS: Final = 10.0
 
 
 @click.command(
-    short_help="Tell Prometheus what the tables show, without a daemon.",
+    short_help="Serve metrics of the tables to Prometheus, without a daemon.",
     epilog="""
 Examples:
   wpbridge exporter --path /var/www/html
@@ -47,7 +47,11 @@ Examples:
     help=f"Where to listen ({endpoint.DEFAULT_LISTEN}).",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, read once; listen nowhere.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How to write log lines to stderr (text).",
+)
 @click.option("-v", "--verbose", count=True, help="Log more; twice for most.")
 @click.pass_context
 @one_line_errors

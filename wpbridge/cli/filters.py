@@ -28,16 +28,40 @@ _FILTERS: Final = (
     click.option("--hook", "hook", multiple=True, metavar="HOOK", help="Only these hooks."),
     click.option("--group", "group", multiple=True, metavar="SLUG", help="Only these groups."),
     click.option(
-        "--status", multiple=True, metavar="STATUS", help=f"Only these: {', '.join(STATUSES)}."
+        "--status",
+        multiple=True,
+        metavar="STATUS",
+        help=f"Only these statuses: {', '.join(STATUSES)}.",
     ),
-    click.option("--args", "args", metavar="JSON|@FILE|-", help="Exactly these args; [] for none."),
-    click.option("--since", metavar="DATE", help="Scheduled at or after: 2026-12-01, -7d, +2h."),
-    click.option("--until", metavar="DATE", help="Scheduled at or before."),
-    click.option("--modified-since", metavar="DATE", help="Last attempt at or after."),
-    click.option("--modified-until", metavar="DATE", help="Last attempt at or before."),
-    click.option("--claim", type=click.IntRange(1, BIGGEST), metavar="ID", help="In this claim."),
-    click.option("--claimed/--unclaimed", default=None, help="In some claim, or in none."),
-    click.option("--search", metavar="TEXT", help="Inside hook or args."),
+    click.option(
+        "--args",
+        "args",
+        metavar="JSON|@FILE|-",
+        help="Only actions with exactly these args; [] for none.",
+    ),
+    click.option(
+        "--since",
+        metavar="DATE",
+        help="Only actions scheduled at or after this: 2026-12-01, -7d, +2h.",
+    ),
+    click.option("--until", metavar="DATE", help="Only actions scheduled at or before this."),
+    click.option(
+        "--modified-since",
+        metavar="DATE",
+        help="Only actions whose last attempt was at or after this.",
+    ),
+    click.option(
+        "--modified-until",
+        metavar="DATE",
+        help="Only actions whose last attempt was at or before this.",
+    ),
+    click.option(
+        "--claim", type=click.IntRange(1, BIGGEST), metavar="ID", help="Only actions in this claim."
+    ),
+    click.option(
+        "--claimed/--unclaimed", default=None, help="Only actions in some claim, or in none."
+    ),
+    click.option("--search", metavar="TEXT", help="Only actions with this text in hook or args."),
 )
 NAMES: Final = (
     "hook",

@@ -34,7 +34,9 @@ Examples:
 @site_options
 @handlers_option
 @php_options
-@click.option("--ask-wordpress", is_flag=True, help="Load WordPress once: has PHP a callback?")
+@click.option(
+    "--ask-wordpress", is_flag=True, help="Load WordPress once to see whether PHP has a callback."
+)
 @list_options(FIELDS)
 @tz_option
 @click.pass_context
@@ -44,8 +46,8 @@ def hooks(
 ) -> None:
     """Show for each hook and group in the queue whether Python, a webhook or PHP runs it.
 
-    What is left alone stays for the plugin's own runner. Handlers are loaded that --handlers names;
-    what depends on others is unknown. Changes nothing.
+    The plugin's own runner may run hooks that lead to `leave`. wpbridge loads only the handlers
+    that --handlers names; hooks that depend on others are shown as unknown. Changes nothing.
     """
     settings = settings_of(ctx, flags)
     found = queued_hooks(settings, SystemClock().now(), ask_wordpress=ask_wordpress)

@@ -19,15 +19,16 @@ Examples:
 """,
 )
 @site_options
-@click.option("--with-tables", is_flag=True, help="On MySQL too: create the plugin's tables.")
+@click.option("--with-tables", is_flag=True, help="Also create the plugin's tables on MySQL.")
 @click.option("--dry-run", is_flag=True, help="Say what would be created.")
 @click.pass_context
 @one_line_errors
 def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) -> None:
-    """Create wpbridge's own tables; a stand-alone SQLite queue gets its file and all tables.
+    """Create wpbridge's own tables. A stand-alone SQLite queue gets its file and all tables.
 
-    The site gets its signing secret too, unless it has one. The database of a WordPress on SQLite
-    must be there, with the plugin's tables: only PHP makes those in a way that PHP knows.
+    The site gets its signing secret as well, unless it has one. The database of a WordPress on
+    SQLite must exist, with the plugin's tables, because only PHP makes those in a way that PHP
+    knows.
     """
     settings = settings_of(ctx, flags)
     deed = "would make" if dry_run else "making"
@@ -57,14 +58,17 @@ Examples:
 )
 @site_options
 @click.option("--dry-run", is_flag=True, help="Say what would be removed.")
-@click.option("--yes", "-y", is_flag=True, help="Although pauses, waits or time zones are lost.")
+@click.option(
+    "--yes", "-y", is_flag=True, help="Remove them even if pauses, waits or time zones are lost."
+)
 @click.pass_context
 @one_line_errors
 def uninstall(ctx: click.Context, *, dry_run: bool, yes: bool, **flags: Any) -> None:
-    """Remove wpbridge's own tables; the plugin's tables stay as they are.
+    """Remove wpbridge's own tables. The plugin's tables stay as they are.
 
-    Refuses while a runner holds claims. With the tables go pauses, idempotency keys, what waiting
-    actions wait for (they never run then) and the time zones of cron chains (UTC counts then).
+    The command refuses while a runner has claims. With the tables go all pauses and idempotency
+    keys. Actions that wait for others then never run, and cron chains with a time zone go on in
+    UTC.
     """
     settings = settings_of(ctx, flags)
     done = own_tables.remove(settings, now=SystemClock().now(), may_lose=yes, dry_run=dry_run)

@@ -98,7 +98,7 @@ Examples:
 """,
 )
 @site_options
-@click.option("--drop-previous", is_flag=True, help="The old one ends at once: after a leak.")
+@click.option("--drop-previous", is_flag=True, help="End the old secret at once, as after a leak.")
 @click.option("--dry-run", is_flag=True, help="Say what would end; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @click.pass_context
@@ -106,9 +106,9 @@ Examples:
 def rotate_signing(
     ctx: click.Context, *, drop_previous: bool, dry_run: bool, yes: bool, **flags: Any
 ) -> None:
-    """Make a new signing secret. The old one stays valid as the previous one; that one ends.
+    """Make a new signing secret. The old one stays valid, and the one before it ends.
 
-    Processes that run notice it within 30 seconds, and go on.
+    Running processes notice the new secret within 30 seconds, and go on.
     """
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:

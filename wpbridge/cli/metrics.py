@@ -25,7 +25,7 @@ def metrics_option(setting: str) -> Callable[[Callable[..., Any]], Callable[...,
         "--metrics",
         setting,
         metavar="HOST:PORT",
-        help="Where to tell metrics to Prometheus (nowhere).",
+        help="Serve metrics for Prometheus at this address (none).",
     )
 
 

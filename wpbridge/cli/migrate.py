@@ -11,11 +11,11 @@ _COMMANDS: Final = {
     "wp-cron": ("migrate_wpcron", "Turn WP-Cron's events into actions."),
     "post-store": ("migrate_poststore", "Move the plugin's old post store into its tables."),
     "export": ("migrate_export", "Write actions to a file."),
-    "import": ("migrate_import", "Add the actions of such a file."),
+    "import": ("migrate_import", "Add the actions of an exported file."),
     "copy": ("migrate_copy", "Copy actions from one site to another."),
-    "index": ("migrate_index", "Add the index that claims are quick with."),
+    "index": ("migrate_index", "Add an index that makes the plugin's claims fast."),
     "schema": ("migrate_schema", "Compare the tables with the plugin's, and mend them."),
-    "archive": ("migrate_archive", "Put what ended long ago into files, and delete it."),
+    "archive": ("migrate_archive", "Move actions that ended long ago into files."),
 }
 
 

@@ -29,7 +29,7 @@ _SHOWN = 3
 
 
 @click.command(
-    short_help="Put what ended long ago into files, and delete it.",
+    short_help="Move actions that ended long ago into files.",
     epilog="""
 Examples:
   wpbridge migrate archive --output /var/backups --dry-run
@@ -39,9 +39,12 @@ Examples:
 )
 @site_options
 @click.option(
-    "--output", required=True, metavar="FOLDER|FILE", help="Folder, or file that ends in .jsonl.gz."
+    "--output",
+    required=True,
+    metavar="FOLDER|FILE",
+    help="A folder, or a file that ends in .jsonl.gz.",
 )
-@ended_options("Only these: complete, failed, canceled (all three).")
+@ended_options("Only these statuses: complete, failed, canceled (all three).")
 @click.option("--dry-run", is_flag=True, help="Count them and show some; change nothing.")
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only, as cron likes it.")
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
@@ -59,9 +62,9 @@ def archive(
 ) -> None:
     """Move ended actions and their logs into a packed file of JSON lines, which import reads.
 
-    A row is deleted once its line is on the disk. An archive that was stopped goes on with what it
-    was asked for at first: give the same --output. Exit 1 when the file, read back, is not as it
-    should be.
+    A row is deleted once its line is on the disk. To go on with an archive that was stopped, give
+    the same --output; the options of the first call count. The exit code is 1 if the finished file,
+    read back, is not as it should be.
     """
     now = SystemClock().now()
     selection = selection_of(flags, now, ENDED_NAMES)

@@ -38,10 +38,10 @@ Examples:
 @site_options
 @filter_options
 @click.option("--to-dsn", required=True, metavar="URL", help="The other database.")
-@click.option("--to-table-prefix", metavar="TEXT", help="Its table prefix (wp_).")
-@click.option("--to-blog-id", type=click.IntRange(1), help="Its site of a multisite network.")
-@click.option("--logs/--no-logs", default=True, help="With their logs (yes).")
-@click.option("--origin", metavar="NAME", help="What to know these actions by; see the docs.")
+@click.option("--to-table-prefix", metavar="TEXT", help="The other table prefix (wp_).")
+@click.option("--to-blog-id", type=click.IntRange(1), help="The other site of a multisite network.")
+@click.option("--logs/--no-logs", default=True, help="Take their logs along (yes).")
+@click.option("--origin", metavar="NAME", help="The name of the source queue; see the docs.")
 @import_options
 @click.pass_context
 @one_line_errors
@@ -57,8 +57,9 @@ def copy(
 ) -> None:
     """Copy actions to another queue: export and import in one.
 
-    The source, which the usual options name, is only read. What was copied before is skipped, so
-    that after a crash it is just called again. --undo deletes what was added and has not run since.
+    The usual options name the source, which is only read. Actions that were copied before are
+    skipped, so after a crash just run the command again. --undo deletes what was added and has not
+    run since.
     """
     filters, options = split(flags), AddOptions.of(flags)
     settings = settings_of(ctx, flags)

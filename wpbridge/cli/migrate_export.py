@@ -39,10 +39,10 @@ Examples:
 @site_options
 @filter_options
 @click.option(
-    "--output", required=True, metavar="FILE|-", help="Where to; packed when it ends in .gz."
+    "--output", required=True, metavar="FILE|-", help="The file to write; packed if it ends in .gz."
 )
-@click.option("--logs/--no-logs", default=True, help="With their logs (yes).")
-@click.option("--origin", metavar="NAME", help="What to know these actions by; see the docs.")
+@click.option("--logs/--no-logs", default=True, help="Take their logs along (yes).")
+@click.option("--origin", metavar="NAME", help="The name of the source queue; see the docs.")
 @click.option("--dry-run", is_flag=True, help="Count them and show some; write nothing.")
 @click.option("--quiet", is_flag=True, default=None, help="Print errors only.")
 @format_option("How (text).")
@@ -59,9 +59,9 @@ def export(
 ) -> None:
     """Write actions to a file of JSON lines, which import adds to another queue.
 
-    Each is written as it is when it is read. What runs, or is claimed, is written as pending: if
-    it ends well here meanwhile, it runs twice, so stop the runners before a move. A file is there
-    whole or not at all; an export that was stopped is begun again.
+    Each action is written as it is when it is read. A running or claimed action is written as
+    pending: if it ends well here meanwhile, it runs twice, so stop the runners before a move. The
+    file appears only when it is complete. An export that was stopped begins again.
     """
     filters = split(flags)
     query = query_of(filters)

@@ -41,11 +41,19 @@ def import_options(command: Callable[..., Any]) -> Callable[..., Any]:
         (
             click.option("--shift", metavar="TIME", help="Move pending dates by so much: 2h, -1d."),
             click.option(
-                "--unique", is_flag=True, help="Not what is pending already: hook, args, group."
+                "--unique",
+                is_flag=True,
+                help="Leave out actions whose hook, args and group are pending already.",
             ),
-            click.option("--rejects", metavar="FILE", help="Where lines go that cannot be added."),
-            click.option("--journal", metavar="FILE", help="What is added (in the state folder)."),
-            click.option("--undo", metavar="JOURNAL", help="Take back what a journal tells of."),
+            click.option(
+                "--rejects", metavar="FILE", help="The file for lines that cannot be added."
+            ),
+            click.option(
+                "--journal",
+                metavar="FILE",
+                help="The file that notes what is added (in the state folder).",
+            ),
+            click.option("--undo", metavar="JOURNAL", help="Take back what this journal names."),
             click.option("--dry-run", is_flag=True, help="Count and show some; change nothing."),
             click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}."),
             click.option("--quiet", is_flag=True, default=None, help="Print errors only."),
@@ -106,7 +114,7 @@ class AddOptions:
 
 @click.command(
     "import",
-    short_help="Add the actions of such a file.",
+    short_help="Add the actions of an exported file.",
     epilog="""
 Examples:
   wpbridge migrate import --input moved.jsonl --dry-run
@@ -116,9 +124,11 @@ Examples:
 """,
 )
 @site_options
-@click.option("--input", "input_", metavar="FILE|-", help="Packed or not.")
-@click.option("--status", multiple=True, metavar="STATUS", help="Only these.")
-@click.option("--into-itself", is_flag=True, help="Also into the queue the file was written from.")
+@click.option("--input", "input_", metavar="FILE|-", help="The exported file, packed or not.")
+@click.option("--status", multiple=True, metavar="STATUS", help="Only actions with these statuses.")
+@click.option(
+    "--into-itself", is_flag=True, help="Import even into the queue that the file comes from."
+)
 @import_options
 @click.pass_context
 @one_line_errors
@@ -132,10 +142,10 @@ def import_(
 ) -> None:
     """Add the actions of an exported file, in their statuses, with new ids.
 
-    What the same file has added before is skipped, so that after a crash it is just called again.
-    Lines that cannot be added go to a side file, with the reason; exit code 1 then, and when the
-    file is cut off or the look at the end finds something missing. --undo deletes what was added
-    and has not run since.
+    Actions that the same file has added before are skipped, so after a crash just run the command
+    again. Lines that cannot be added go to a side file, with the reason. The exit code is 1 then,
+    and also if the file is cut off or the check at the end finds something missing. --undo deletes
+    what was added and has not run since.
     """
     options = AddOptions.of(flags)
     settings = settings_of(ctx, flags)

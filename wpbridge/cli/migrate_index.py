@@ -29,12 +29,12 @@ LOCK_WAIT = click.option(
     "--lock-wait",
     default="5s",
     metavar="TIME",
-    help="Wait so long for the table; others wait as long behind it (5s).",
+    help="How long to wait for the table; other statements wait as long (5s).",
 )
 JOURNAL = click.option(
     "--journal",
     metavar="FILE",
-    help="What was there before, and what is done (in the state folder).",
+    help="The file that notes what was there and what is done (in the state folder).",
 )
 
 
@@ -68,7 +68,7 @@ def changes(
 
 
 @click.command(
-    short_help="Add the index that claims are quick with.",
+    short_help="Add an index that makes the plugin's claims fast.",
     epilog="""
 Examples:
   wpbridge migrate index --dry-run
@@ -78,7 +78,7 @@ Examples:
 """,
 )
 @site_options
-@click.option("--drop", is_flag=True, help="Take the index away again.")
+@click.option("--drop", is_flag=True, help="Remove the index.")
 @LOCK_WAIT
 @JOURNAL
 @click.option("--sql", is_flag=True, help="Print the statement; run nothing.")
@@ -96,10 +96,10 @@ def index(
     dry_run: bool,
     **flags: Any,
 ) -> None:
-    """Add an index in the order of the plugin's claims, so that none sorts all that is due.
+    """Add an index in the order of the plugin's claims, so that no claim sorts all due actions.
 
-    Beside running claims: only at its beginning and its end others wait, --lock-wait at most. The
-    plugin's updates leave it where it is. --drop undoes it.
+    Claims go on meanwhile. Others wait only at the beginning and at the end, --lock-wait at most.
+    Updates of the plugin keep the index. --drop removes it.
     """
     seconds = lock_wait_seconds(lock_wait)
     settings = settings_of(ctx, flags)

@@ -47,7 +47,7 @@ Examples:
     "--batch-size",
     type=click.IntRange(1, 10_000),
     default=BATCH_SIZE,
-    help="Posts a transaction (500).",
+    help="Posts in each transaction (500).",
 )
 @click.option(
     "--in-progress",
@@ -55,14 +55,14 @@ Examples:
     default="complete",
     help="What becomes of actions that a dead runner left (complete, as the plugin does).",
 )
-@click.option("--journal", metavar="FILE", help="What is done (in the state folder).")
 @click.option(
-    "--undo", metavar="JOURNAL", help="Put back the posts that a journal says were moved."
+    "--journal", metavar="FILE", help="The file that notes what is done (in the state folder)."
 )
-@click.option("--force", is_flag=True, help="Though runners of PHP's were seen.")
+@click.option("--undo", metavar="JOURNAL", help="Put back the posts that this journal names.")
+@click.option("--force", is_flag=True, help="Go on although PHP's runners were seen.")
 @click.option("--dry-run", is_flag=True, help="Say what would be moved; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help=f"Do not ask about more than {MANY}.")
-@format_option("Of the summary (text).")
+@format_option("How to print the summary (text).")
 @click.pass_context
 @one_line_errors
 def post_store(
@@ -79,9 +79,9 @@ def post_store(
 ) -> None:
     """Turn scheduled-action posts, with their groups and logs, into rows of the plugin's tables.
 
-    PHP's runners must be off. What cannot be read stays a post and is written to the journal's file
-    with .left at its end: exit 1. Stopped at any moment, it goes on when it is started again. What
-    it deletes is kept beside the journal, for --undo.
+    PHP's runners must be off. Posts that cannot be read stay posts and are written to the journal's
+    file with .left at its end. The exit code is 1 then. You may stop the command at any moment;
+    start it again and it goes on. It keeps beside the journal what it deletes, for --undo.
     """
     settings = settings_of(ctx, flags)
     with opened_with_places(settings) as (queue, places):

@@ -53,9 +53,10 @@ Examples:
 @click.pass_context
 @one_line_errors
 def verify(ctx: click.Context, *, field: str | None, fields: str | None, **flags: Any) -> None:
-    """Compare columns, indexes, ids, engines, collations with the layout of the site's version.
+    """Compare columns, indexes, ids, engines and collations with the layout of the site's version.
 
-    Exit 0 when the tables are fine, notes aside; 1 when something is to be mended.
+    The exit code is 0 if the tables are fine (notes do not count), and 1 if something needs
+    mending.
     """
     settings = settings_of(ctx, flags)
     with definitions_of(settings) as (definitions, _):
@@ -72,7 +73,7 @@ def verify(ctx: click.Context, *, field: str | None, fields: str | None, **flags
 
 
 @schema.command(
-    short_help="Mend what is safe to mend.",
+    short_help="Mend faults that can be mended safely.",
     epilog="""
 Examples:
   wpbridge migrate schema fix --dry-run
@@ -84,7 +85,9 @@ Examples:
 @site_options
 @LOCK_WAIT
 @JOURNAL
-@click.option("--undo", metavar="JOURNAL", help="Drop the indexes and defaults that it tells of.")
+@click.option(
+    "--undo", metavar="JOURNAL", help="Drop the indexes and defaults that this journal names."
+)
 @click.option("--sql", is_flag=True, help="Print the statements; run none.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask before tables are written anew.")
@@ -102,11 +105,11 @@ def fix(
     yes: bool,
     **flags: Any,
 ) -> None:
-    """Mend what loses nothing: ids, defaults, indexes, engines, collations.
+    """Mend what can be mended without loss: ids, defaults, indexes, engines, collations.
 
-    One statement each, beside running claims where the server can; the others lock a table while it
-    is written anew, and are asked about. What only the plugin or a person can do is printed. Exit 1
-    when something is left.
+    Each change is one statement. Where the server can, claims go on beside it. Other changes lock a
+    table while it is written anew, and the command asks before them. It prints what only the plugin
+    or a person can mend. The exit code is 1 if something is left.
     """
     seconds = lock_wait_seconds(lock_wait)
     settings = settings_of(ctx, flags)

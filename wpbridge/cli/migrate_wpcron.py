@@ -51,24 +51,39 @@ Examples:
 """,
 )
 @site_options
-@click.option("--hooks", multiple=True, metavar="PATTERN", help="Only these; * and ? (all).")
-@click.option("--with-core", is_flag=True, help="WordPress's own hooks, too.")
-@click.option("--group", default=GROUP, metavar="SLUG", help="Of the actions (wp-cron).")
-@click.option("--file", metavar="FILE", help="The option's bytes; the site's option is left alone.")
-@click.option("--journal", metavar="FILE", help="What is done (in the state folder).")
-@click.option("--undo", metavar="JOURNAL", help="Put back what a journal says was moved.")
 @click.option(
-    "--bridge", is_flag=True, help="Write a must-use plugin that shows them to PHP as scheduled."
+    "--hooks",
+    multiple=True,
+    metavar="PATTERN",
+    help="Only hooks that match; * and ? are wildcards (all).",
+)
+@click.option("--with-core", is_flag=True, help="Also move events of WordPress's own hooks.")
+@click.option(
+    "--group", default=GROUP, metavar="SLUG", help="The group of the new actions (wp-cron)."
+)
+@click.option(
+    "--file",
+    metavar="FILE",
+    help="Read the option's bytes from here; the site's option is left alone.",
+)
+@click.option(
+    "--journal", metavar="FILE", help="The file that notes what is done (in the state folder)."
+)
+@click.option("--undo", metavar="JOURNAL", help="Put back the events that this journal names.")
+@click.option(
+    "--bridge",
+    is_flag=True,
+    help="Write a must-use plugin that shows the actions to PHP as events.",
 )
 @click.option(
     "--settle",
     default="10s",
     metavar="TIME",
-    help="Watch for requests that put events back (10s).",
+    help="How long to watch for requests that put events back (10s).",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be moved; change nothing.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@format_option("Of the summary (text).")
+@format_option("How to print the summary (text).")
 @tz_option
 @click.pass_context
 @one_line_errors
@@ -89,8 +104,9 @@ def wp_cron(
 ) -> None:
     """Turn WP-Cron's events into actions: single ones at their date, recurring ones by interval.
 
-    WordPress's own events stay unless they are named or --with-core is given. What an action cannot
-    hold stays where it is and is written to the journal's file with .left at its end: exit 1.
+    WordPress's own events stay, unless you name them or give --with-core. Events that no action can
+    hold stay where they are and are written to the journal's file with .left at its end. The exit
+    code is 1 then.
     """
     choice = Choice(hooks=hooks, with_core=with_core)
     seconds = parse_duration(settle, "--settle").total_seconds()

@@ -25,7 +25,7 @@ _SITE = (
     click.option("--dsn", metavar="URL", help="Database: mysql://… or sqlite:///queue.db."),
     click.option("--table-prefix", metavar="TEXT", help="Table prefix (wp-config's, else wp_)."),
     click.option("--blog-id", type=click.IntRange(1), help="Site of a multisite network."),
-    click.option("--url", metavar="URL", help="The same, by its address."),
+    click.option("--url", metavar="URL", help="Site of a multisite network, by its address."),
     click.option("--config", metavar="FILE", help="Settings file (default ./wpbridge.toml)."),
     click.option(
         "--ask-php",
@@ -61,11 +61,13 @@ _PHP = (
     click.option("--php/--no-php", default=None, help="Run hooks without a handler in PHP."),
     click.option("--wp", metavar="COMMAND", help='WP-CLI, or php: "docker exec -i site wp".'),
     click.option("--user", metavar="USER", help="WordPress user that PHP acts as."),
-    click.option("--skip-plugins", metavar="A,B", help="Not loaded in PHP; * for all."),
+    click.option(
+        "--skip-plugins", metavar="A,B", help="Plugins that PHP does not load; * for all."
+    ),
     click.option(
         "--owns-site/--no-owns-site",
         default=None,
-        help="The plugin's runners are off.",
+        help="wpbridge runs the whole site: the plugin's runners are off.",
     ),
 )
 
@@ -81,21 +83,29 @@ _PHP_POOL = (
     click.option(
         "--php-books",
         type=click.Choice(["bridge", "native"]),
-        help="Who writes the tables (bridge).",
+        help="Who writes starts and endings of PHP actions (bridge).",
     ),
     click.option(
         "--missing-callback",
         type=click.Choice(["hold", "fail"]),
-        help="Hooks that PHP does not know: stay pending, or fail (hold).",
+        help="Actions whose hook has no callback in PHP: hold or fail (hold).",
     ),
     click.option(
         "--on-crash",
         type=click.Choice(["fail", "retry"]),
-        help="Actions that take PHP with them: fail, or try three times (fail).",
+        help="Actions that crash PHP: fail, or try three times (fail).",
     ),
-    click.option("--php-timeout", metavar="TIME", help="For one action in PHP (5m; 0: no limit)."),
-    click.option("--php-max-actions", type=click.IntRange(0), help="Actions a PHP process (5000)."),
-    click.option("--php-max-age", metavar="TIME", help="Life of a PHP process (1h)."),
+    click.option(
+        "--php-timeout",
+        metavar="TIME",
+        help="How long one action in PHP may run (5m; 0: no limit).",
+    ),
+    click.option(
+        "--php-max-actions",
+        type=click.IntRange(0),
+        help="Replace a PHP process after so many actions (5000).",
+    ),
+    click.option("--php-max-age", metavar="TIME", help="Replace a PHP process at this age (1h)."),
     click.option("--php-max-memory", metavar="SIZE", help="Replace a PHP process that uses more."),
 )
 

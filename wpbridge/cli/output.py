@@ -35,7 +35,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 def exact_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--exact``, for a command that counts up to a cap."""
-    words = "Count every action, however long it takes; else some 100,000 at most."
+    words = "Count every action, however long it takes. Without it, counts stop at some 100,000."
     return click.option("--exact", is_flag=True, help=words)(command)
 
 

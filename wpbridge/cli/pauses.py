@@ -24,7 +24,7 @@ FIELDS = ("kind", "name", "until", "reason", "since")
 
 
 @click.command(
-    short_help="Keep every runner from claiming; or list what is paused.",
+    short_help="Keep every runner from claiming actions, or list the pauses.",
     epilog="""
 Examples:
   wpbridge pause --group mail --for 2h --reason "mail server is down"
@@ -37,9 +37,11 @@ Examples:
 @click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="This hook, exactly.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="This group, exactly.")
 @click.option("--all", "everything", is_flag=True, help="All actions of the site.")
-@click.option("--for", "for_", metavar="TIME", help="For so long: 30m, 2h (until resumed).")
-@click.option("--until", metavar="DATE", help="Until this date.")
-@click.option("--reason", default="", metavar="TEXT", help="Shown to whoever asks why.")
+@click.option(
+    "--for", "for_", metavar="TIME", help="How long the pause lasts: 30m, 2h (until resumed)."
+)
+@click.option("--until", metavar="DATE", help="When the pause ends.")
+@click.option("--reason", default="", metavar="TEXT", help="A reason, which lists of pauses show.")
 @click.option("--dry-run", is_flag=True, help="Say what would be paused; change nothing.")
 @list_options(FIELDS)
 @tz_option
@@ -61,8 +63,9 @@ def pause(
 ) -> None:
     """Pause hooks, groups or everything for every wpbridge runner on every host, at its next claim.
 
-    It lies in the database; the companion plugin makes PHP's runners honour it too. What runs goes
-    on to its end. Without --hook, --group and --all it lists the pauses in force.
+    The pause is kept in the database. With the companion plugin PHP's runners honour it as well.
+    Running actions go on to their end. Without --hook, --group and --all the command lists the
+    pauses in force.
     """
     if for_ is not None and until is not None:
         raise InputError("--for and --until: give one of them")
@@ -131,7 +134,7 @@ Examples:
 @site_options
 @click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="This hook.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="This group.")
-@click.option("--all", "everything", is_flag=True, help="Every pause there is.")
+@click.option("--all", "everything", is_flag=True, help="Lift every pause.")
 @click.option("--dry-run", is_flag=True, help="Say what would be resumed; change nothing.")
 @click.pass_context
 @one_line_errors
@@ -144,7 +147,7 @@ def resume(
     dry_run: bool,
     **flags: Any,
 ) -> None:
-    """Let runners claim again what was paused."""
+    """Lift pauses, so that runners claim these actions again."""
     if not (hooks or groups or everything):
         raise InputError("name what to resume: --hook, --group or --all")
     with opened(settings_of(ctx, flags)) as queue:

@@ -27,11 +27,12 @@ Examples:
 @click.pass_context
 @one_line_errors
 def probe(ctx: click.Context, *, what: str, heartbeat_file: str | None, config: str | None) -> None:
-    """Exit 0 when it is so, 1 when not, with one line that says why. Asks no database.
+    """Exit with 0 if the daemon is live or ready, else with 1, and print one line that says why.
 
-    Live: the daemon has written its file within 15 seconds, and every worker's loop has given a
-    sign within a minute; a database that is away does not count against it. Ready: all workers are
-    registered too, and the database answers them.
+    The command does not ask the database. `live` means that the daemon has written its file within
+    15 seconds, and that every worker's loop has given a sign within a minute. It holds even if the
+    database is away. `ready` means that, in addition, all workers are registered and the database
+    answers them.
     """
     told = heartbeat_file or os.environ.get("WPBRIDGE_HEARTBEAT_FILE")
     file = Path(told) if told else settings_of(ctx, {"config": config}).heartbeat_file

@@ -47,7 +47,7 @@ Examples:
     "--window",
     "celery_window",
     type=click.IntRange(1, 100_000),
-    help="Actions handed over and not started, at most (1000).",
+    help="How many actions may be handed over and not started (1000).",
 )
 @click.option("--poll-interval", metavar="TIME", help="An idle relay looks this often (1s).")
 @narrowing_options
@@ -55,20 +55,24 @@ Examples:
     "--drain", "drains", is_flag=True, help="Stop all relays, and bring back what was handed over."
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, and show what would be done.")
-@format_option("Of --dry-run and --drain (text).")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
+@format_option("How --dry-run and --drain print (text).")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How to write log lines to stderr (text).",
+)
 @click.option("--quiet", is_flag=True, default=None, help="Log warnings and errors only.")
 @click.option("-v", "--verbose", count=True, help="Log each claim; twice for more.")
 @click.pass_context
 @one_line_errors
 def relay(ctx: click.Context, *, drains: bool, dry_run: bool, verbose: int, **flags: Any) -> None:
-    """Claim the due actions whose route says celery, and name them to Celery's workers.
+    """Claim the due actions whose route says celery, and send messages for them to its workers.
 
-    The workers run them: celery -A wpbridge.celery_app worker, with the same settings. TERM or INT:
-    hand over no more, and free what no worker has started.
+    Start the workers with celery -A wpbridge.celery_app worker and the same settings. On TERM or
+    INT the relay hands over no more, and frees the actions that no worker has started.
 
     --drain stops all relays of the site, drops the messages that named their actions, and makes
-    rows of the actions that only messages hold. What workers run just now ends as ever.
+    rows of the actions that only messages hold. Actions that workers run just now end as usual.
     """
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
     if not any(route.to == "celery" for route in settings.routes):

@@ -18,7 +18,7 @@ from wpbridge.upkeep import cleanup
 
 @click.command(
     "release-claims",
-    short_help="Free what dead PHP runners hold.",
+    short_help="Free actions whose PHP runner is dead.",
     epilog="""
 Examples:
   wpbridge release-claims --stale --dry-run
@@ -28,9 +28,11 @@ Examples:
 )
 @click.argument("claim_ids", metavar="[CLAIM…]", nargs=-1)
 @site_options
-@click.option("--stale", is_flag=True, help="All whose holder gave no sign for 300 s.")
-@click.option("--empty", is_flag=True, help="Rows of claims that hold nothing, 300 s old.")
-@click.option("--dry-run", is_flag=True, help="Say which; change nothing.")
+@click.option("--stale", is_flag=True, help="Free all whose runner has given no sign for 300 s.")
+@click.option(
+    "--empty", is_flag=True, help="Delete rows of claims without actions that are 300 s old."
+)
+@click.option("--dry-run", is_flag=True, help="Say which actions are meant; change nothing.")
 @format_option("How (text).")
 @click.pass_context
 @one_line_errors
@@ -45,8 +47,8 @@ def release_claims(
 ) -> None:
     """Free waiting actions whose runner is gone, as the plugin's cleaner does after 300 seconds.
 
-    What gave a sign of life since is left alone, and so is what runs. Claims of dead wpbridge
-    runners are put back by claim-and-run.
+    Actions whose runner has given a sign of life since, and running actions, are left alone. Claims
+    of dead wpbridge runners are put back by claim-and-run.
     """
     ids = {int(i) for i in ids_of(claim_ids, "claim id")}
     if not (ids or stale or empty):

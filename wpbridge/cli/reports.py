@@ -48,17 +48,17 @@ Examples:
     "--by",
     type=click.Choice(["hook", "group", "hour", "status"]),
     default="hook",
-    help="By what (hook).",
+    help="What to count by (hook).",
 )
 @click.option(
     "--hours",
     type=click.IntRange(1, 24 * 366),
-    help="With --by hour: so many back (24).",
+    help="With --by hour: how many hours back (24).",
 )
 @click.option(
     "--since",
     metavar="DATE|AGE",
-    help="What ended since then, with rates and percentiles: -30d, 2026-12-01.",
+    help="Show what ended since then, with rates and percentiles: -30d, 2026-12-01.",
 )
 @click.option("--hook", "hooks", multiple=True, metavar="HOOK", help="Only these hooks.")
 @click.option("--group", "groups", multiple=True, metavar="SLUG", help="Only these groups.")
@@ -82,9 +82,9 @@ def stats(
 ) -> None:
     """Count actions by status, for each hook, group or hour (UTC, by last attempt).
 
-    --since tells what ended within a time, whether its actions are still there or not: how many,
-    how many per second, and how long they ran and waited. wpbridge counts this minute by minute,
-    keeps hours for 90 days, and counts what PHP's runners have ended too.
+    --since shows what ended within a time, even if the actions have been deleted since: how many,
+    how many per second, and how long they ran and waited. wpbridge counts this minute by minute and
+    keeps hours for 90 days. Actions that PHP's runners ended count as well.
     """
     query = query_of({"hook": hooks, "group": groups})
     begin = check(by, since, hours)
@@ -166,7 +166,7 @@ def _capped(tally: Tally) -> list[str]:
 
 
 @click.command(
-    short_help="Show why actions fail, like failures together.",
+    short_help="Show why actions fail, in groups of similar failures.",
     epilog="""
 Examples:
   wpbridge failures --open --failed-since 1d
@@ -176,14 +176,19 @@ Examples:
 @site_options
 @filter_options
 @click.option(
-    "--open", "open_only", is_flag=True, help="Only those that stand: not requeued, not outlived."
+    "--open",
+    "open_only",
+    is_flag=True,
+    help="Only failures that stand: not requeued, no later success of the chain.",
 )
-@click.option("--failed-since", metavar="DATE|AGE", help="Failed at or after: 2026-12-01, 1d, 2h.")
+@click.option(
+    "--failed-since", metavar="DATE|AGE", help="Only failures at or after this: 2026-12-01, 1d, 2h."
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, BIGGEST - 1),
     default=10_000,
-    help="Look at so many of the newest failures (10000).",
+    help="How many of the newest failures to look at (10000).",
 )
 @list_options(FAILURE_FIELDS)
 @tz_option
@@ -201,8 +206,8 @@ def failures(
 ) -> None:
     """Group failed actions by their message, with ids, dates and numbers masked.
 
-    A failure stands (--open) until its action is requeued or deleted. That of a recurring action
-    also ends when a later run of its chain completes. --since goes by the scheduled date.
+    A failure stands (--open) until its action is requeued or deleted. The failure of a recurring
+    action also ends when a later run of its chain completes. --since goes by the scheduled date.
     """
     query = replace(query_of(split(flags)), limit=limit)
     if query.statuses not in ((), ("failed",)):
@@ -231,7 +236,7 @@ def failures(
 
 
 @click.command(
-    short_help="Show who holds what.",
+    short_help="Show which runner has which claims.",
     epilog="""
 Examples:
   wpbridge claims
@@ -239,7 +244,7 @@ Examples:
 """,
 )
 @site_options
-@click.option("--all", "every", is_flag=True, help="Also rows of claims that hold nothing.")
+@click.option("--all", "every", is_flag=True, help="Also show rows of claims without actions.")
 @list_options(CLAIM_FIELDS)
 @tz_option
 @click.pass_context
@@ -247,7 +252,7 @@ Examples:
 def claims(
     ctx: click.Context, *, every: bool, fields: str | None, field: str | None, **flags: Any
 ) -> None:
-    """Show the claims that hold actions: whose they are, and their holder's last sign of life."""
+    """Show the claims that have actions, with their runners and their last signs of life."""
     settings = settings_of(ctx, flags)
     with opened(settings) as queue:
         found = owned_claims(queue, SystemClock().now())

@@ -70,14 +70,22 @@ Examples:
 )
 @site_options
 @handlers_option
-@click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim (25 to 500).")
+@click.option(
+    "--batch-size", type=click.IntRange(1, 10_000), help="Actions in each claim (25 to 500)."
+)
 @click.option("--batches", type=click.IntRange(0), help="Claims at most (0: until none is due).")
 @click.option("--max-actions", type=click.IntRange(0), help="Actions at most (0: no limit).")
 @click.option("--max-time", metavar="TIME", help="Claim no more after this: 55s, 10m.")
 @narrowing_options
-@click.option("--concurrency", type=click.IntRange(1, 1000), help="Handlers at the same time (4).")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 1000), help="Handlers that run at the same time (4)."
+)
 @php_options
-@click.option("--php-workers", type=click.IntRange(1, 256), help="PHP processes (processors).")
+@click.option(
+    "--php-workers",
+    type=click.IntRange(1, 256),
+    help="PHP processes at once (one for each processor).",
+)
 @php_pool_options
 @textfile_option
 @click.option("--dry-run", is_flag=True, help="Show what would be claimed; change nothing.")
@@ -120,7 +128,7 @@ Examples:
 @site_options
 @handlers_option
 @php_options
-@click.option("--dry-run", is_flag=True, help="Say which would run; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Say which actions would run; change nothing.")
 @_outcome_options
 @click.pass_context
 @one_line_errors
@@ -133,12 +141,12 @@ def run_ids(
     verbose: int,
     **flags: Any,
 ) -> None:
-    """Run pending actions now: before their date, and though they are paused.
+    """Run pending actions now, even if they are not due yet or are paused.
 
-    What is not pending, or claimed by a runner, is left as it is, and the exit code is 1; so is
-    what WordPress has no callback for (--missing-callback fail fails it, as the plugin does). A
-    recurring action that runs before its date keeps that date for the next time, as the plugin
-    does it. `requeue` is for actions that have ended.
+    Actions that are not pending, or that a runner has claimed, are left as they are, and the exit
+    code is 1. The same holds for actions without a callback in WordPress; with --missing-callback
+    fail they fail, as with the plugin. A recurring action that runs before its date keeps that date
+    for the next time, as with the plugin. For actions that have ended use `requeue`.
     """
     ids = list(dict.fromkeys(ids_of(targets)))
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})

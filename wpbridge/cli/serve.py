@@ -36,23 +36,30 @@ Examples:
     metavar="HOST:PORT|unix:PATH",
     help="Where to listen (127.0.0.1:8787).",
 )
-@click.option("--socket-mode", "web_socket_mode", metavar="MODE", help="Of a Unix socket (0660).")
 @click.option(
-    "--base-path", "web_base_path", metavar="PATH", help="What stands before /v1 (nothing)."
+    "--socket-mode", "web_socket_mode", metavar="MODE", help="The mode of a Unix socket (0660)."
 )
+@click.option("--base-path", "web_base_path", metavar="PATH", help="The path before /v1 (none).")
 @click.option(
     "--access-log",
     "web_access_log",
     type=click.Choice(["none", "text", "json"]),
-    help="A line a request on stderr (none).",
+    help="Write a line for each request to stderr (none).",
 )
 @click.option(
-    "--workers", "web_workers", type=click.IntRange(1, 64), help="Processes that answer (1)."
+    "--workers",
+    "web_workers",
+    type=click.IntRange(1, 64),
+    help="How many processes answer requests (1).",
 )
 @click.option("--ui/--no-ui", "web_ui", default=None, help="Show the dashboard, too (shown).")
 @metrics_option("web_metrics")
 @click.option("--dry-run", is_flag=True, help="Check everything; listen nowhere.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How to write log lines to stderr (text).",
+)
 @click.option("--worker", hidden=True, help="What a process is told by its supervisor.")
 @click.option("-v", "--verbose", count=True, help="Log more; twice for most.")
 @click.pass_context
@@ -62,9 +69,10 @@ def serve(
 ) -> None:
     """Take actions over HTTP, answer 202 when they are committed, and show what becomes of them.
 
-    It listens on this host only, unless --listen says otherwise, and speaks plain HTTP: put nginx
-    or Caddy before it. TERM or INT: no new connections, what runs is answered, exit 0. Once more:
-    end at once. HUP, with several workers: read the settings anew.
+    The gateway listens on this host only, unless --listen says otherwise, and speaks plain HTTP:
+    put nginx or Caddy in front of it. On TERM or INT it accepts no new connections, answers the
+    requests that run, and exits with 0. On a second one it ends at once. On HUP, with several
+    workers, it reads the settings anew.
     """
     flags = {**flags, "verbose": verbose or None}
     if worker is not None:

@@ -154,7 +154,7 @@ Examples:
     "--state-file",
     "sites_state_file",
     metavar="FILE",
-    help="Where `work --sites` tells how its sites are (the usual place).",
+    help="The file in which `work --sites` keeps the state of its sites.",
 )
 @click.option("--only", type=click.Choice(["bad"]), help="Only the bad sites.")
 @click.option(

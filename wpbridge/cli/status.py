@@ -28,7 +28,7 @@ _WHO = {RELAY: "relay", CELERY: "celery worker"}
 
 
 @click.command(
-    short_help="Show how many actions there are, by status.",
+    short_help="Show how many actions have each status, and who runs them.",
     epilog="""
 Examples:
   wpbridge status --path /var/www/html
@@ -42,7 +42,7 @@ Examples:
 @click.pass_context
 @one_line_errors
 def status(ctx: click.Context, *, exact: bool, **flags: Any) -> None:
-    """Show how many actions there are by status, how many are due, what is paused, who runs.
+    """Show how many actions have each status, how many are due, what is paused, and who runs them.
 
     The line ``workers`` has the advice of `wpbridge advise`: how many actions can run at once, and
     how many should.

@@ -38,7 +38,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGWINCH)
 
 
 @click.command(
-    short_help="Show the overview of the queue, renewed in place.",
+    short_help="Show the overview of the queue, and keep it up to date.",
     epilog="""
 Examples:
   wpbridge top
@@ -47,21 +47,21 @@ Examples:
 """,
 )
 @site_options
-@click.option("--once", is_flag=True, help="Print it once; so it is done off a terminal.")
+@click.option("--once", is_flag=True, help="Print it once, as always if the output is no terminal.")
 @click.option(
     "--interval",
     type=click.FloatRange(0.5, 3600),
     default=2.0,
     metavar="SECONDS",
-    help="Between two looks (2).",
+    help="Seconds between two looks (2).",
 )
 @tz_option
 @click.pass_context
 @one_line_errors
 def top(ctx: click.Context, *, once: bool, interval: float, **flags: Any) -> None:
-    """Show what is due, runs and fails, how fast it goes, and what needs a look.
+    """Show what is due, what runs and fails, how fast it goes, and what needs a look.
 
-    The numbers are those of the dashboard's first page. The key q ends it, and so does Ctrl-C.
+    The numbers are those of the dashboard's first page. The key q or Ctrl-C ends the command.
     """
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)

@@ -55,7 +55,7 @@ def add(
     dry_run: bool,
     **flags: Any,
 ) -> None:
-    """Add a user. A viewer looks, an operator also changes what waits, an admin also deletes.
+    """Add a user. A viewer looks, an operator may also change actions, an admin may also delete.
 
     The password has 10 to 1,000 characters. The table has only a slow hash of it.
     """
@@ -110,7 +110,7 @@ Examples:
 @click.pass_context
 @one_line_errors
 def remove(ctx: click.Context, *, name: str, dry_run: bool, yes: bool, **flags: Any) -> None:
-    """Remove a user. Who is signed in as that user is signed out within 5 seconds."""
+    """Remove a user. All sessions of that user end within 5 seconds."""
     with opened(settings_of(ctx, flags)) as queue:
         user_changes.known(queue.store, name)
         if dry_run:
@@ -138,7 +138,7 @@ Examples:
 def password(
     ctx: click.Context, *, name: str, password_stdin: bool, dry_run: bool, **flags: Any
 ) -> None:
-    """Give a user another password. Who is signed in as that user is signed out."""
+    """Give a user another password. All sessions of that user end."""
     with opened(settings_of(ctx, flags)) as queue:
         user_changes.known(queue.store, name)
         if dry_run and not password_stdin:
@@ -164,7 +164,7 @@ Examples:
 @click.pass_context
 @one_line_errors
 def role(ctx: click.Context, *, name: str, role: str, dry_run: bool, **flags: Any) -> None:
-    """Give a user another role. It counts within 5 seconds, also for who is signed in."""
+    """Give a user another role. It counts within 5 seconds, also in sessions that are open."""
     with opened(settings_of(ctx, flags)) as queue:
         user_changes.set_role(queue.store, name, role, who=who(), dry_run=dry_run)
     print_line(f"{'would make' if dry_run else 'made'} {name} {role}")
@@ -180,8 +180,10 @@ Examples:
 """,
 )
 @site_options
-@click.option("--revoke", metavar="PERSON", help="End those of user:NAME or wordpress:LOGIN.")
-@click.option("--revoke-all", is_flag=True, help="End all of them.")
+@click.option(
+    "--revoke", metavar="PERSON", help="End the sessions of user:NAME or wordpress:LOGIN."
+)
+@click.option("--revoke-all", is_flag=True, help="End all sessions.")
 @_dry_run_option
 @list_options(SESSION_FIELDS)
 @tz_option

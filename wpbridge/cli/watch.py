@@ -22,7 +22,7 @@ from wpbridge.site.resolve import resolve
 
 
 @click.command(
-    short_help="Look whether alerts fire, and tell people.",
+    short_help="Send alerts by mail, Slack and the like.",
     epilog="""
 Examples:
   wpbridge watch --path /var/www/html
@@ -35,21 +35,25 @@ Examples:
 @click.option("--once", is_flag=True, help="Look once; exit 1 if something fires, else 0.")
 @click.option("--dry-run", is_flag=True, help="Look once; print what would be sent.")
 @click.option("--test", "is_test", is_flag=True, help="Send a test message to each target.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How to write log lines to stderr (text).",
+)
 @click.option("-v", "--verbose", count=True, help="Log each message; twice for more.")
 @click.pass_context
 @one_line_errors
 def watch(
     ctx: click.Context, *, once: bool, dry_run: bool, is_test: bool, verbose: int, **flags: Any
 ) -> None:
-    """Look each minute whether alerts fire, and tell people through mail, Slack and the like.
+    """Look each minute whether alerts fire, and tell people by mail, Slack and the like.
 
-    The settings [alerts] say whom to tell. Any number of watchers of a site may run: one of them
-    sends, and another takes over when it ends. TERM or INT ends it, with exit 0.
+    The settings [alerts] name the recipients. Several watchers of a site may run: one of them
+    sends, and another takes over when it ends. TERM or INT ends a watcher, with exit code 0.
 
     With --once it looks once, for a cron job or a script: it prints what is above its threshold,
-    sends what is to be sent, and exits 1 if something is above its threshold, even if it has not
-    been for long enough to be sent.
+    sends the messages that are due, and exits with 1 if something is above its threshold, even if
+    that has not lasted long enough for a message.
     """
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
     start_log(settings)

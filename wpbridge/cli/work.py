@@ -46,27 +46,37 @@ Examples:
 @site_options
 @handlers_option
 @click.option(
-    "--processes", type=NumberOrBounds(1, 64), help="Worker processes (1); 1..8: by the advice."
+    "--processes",
+    type=NumberOrBounds(1, 64),
+    help="Worker processes (1), or bounds within which the daemon chooses: 1..8.",
 )
 @click.option(
-    "--concurrency", type=NumberOrBounds(1, 1000), help="Handlers a process (4); 2..32 too."
+    "--concurrency",
+    type=NumberOrBounds(1, 1000),
+    help="Handlers at once in each process (4), or bounds: 2..32.",
 )
 @click.option("--poll-interval", metavar="TIME", help="An idle worker looks this often (1s).")
-@click.option("--batch-size", type=click.IntRange(1, 10_000), help="Actions a claim at most (500).")
+@click.option(
+    "--batch-size", type=click.IntRange(1, 10_000), help="Actions in each claim, at most (500)."
+)
 @narrowing_options
 @click.option(
-    "--drain-timeout", metavar="TIME", help="What runs may take at the end (30s; 0: all)."
+    "--drain-timeout",
+    metavar="TIME",
+    help="How long running actions may take at the end (30s; 0: no limit).",
 )
 @click.option("--max-age", metavar="TIME", help="Replace a worker process at this age.")
 @click.option("--max-memory", metavar="SIZE", help="Replace a worker process that uses more.")
-@click.option("--max-actions", type=click.IntRange(0), help="Replace one after so many actions.")
-@click.option("--heartbeat-file", metavar="FILE", help="Written each second, for `probe`.")
+@click.option(
+    "--max-actions", type=click.IntRange(0), help="Replace a worker process after so many actions."
+)
+@click.option("--heartbeat-file", metavar="FILE", help="A file to write each second, for `probe`.")
 @click.option("--reload", "watches", is_flag=True, help="Replace workers when a handler changes.")
 @php_options
 @click.option(
     "--php-workers",
     type=click.IntRange(1, 256),
-    help="PHP processes a worker process (processors, shared out).",
+    help="PHP processes for each worker process (the processors, shared out).",
 )
 @php_pool_options
 @click.option(
@@ -75,12 +85,16 @@ Examples:
     is_flag=False,
     flag_value="",
     metavar="[HOST:PORT]",
-    help="Take actions over HTTP too, as `serve` does.",
+    help="Also take actions over HTTP, as `serve` does.",
 )
 @metrics_option("metrics_listen")
 @click.option("--dry-run", is_flag=True, help="Check everything, and show what would be started.")
-@format_option("Of --dry-run (text).")
-@click.option("--log-format", type=click.Choice(["text", "json"]), help="Lines on stderr (text).")
+@format_option("How --dry-run prints (text).")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    help="How to write log lines to stderr (text).",
+)
 @click.option("--quiet", is_flag=True, default=None, help="Log warnings and errors only.")
 @click.option("-v", "--verbose", count=True, help="Log each action; twice for more.")
 @click.option("--worker", hidden=True, help="What a worker process is told by its supervisor.")
@@ -98,10 +112,11 @@ def work(
 ) -> None:
     """Run due actions until stopped: worker processes, and a supervisor that keeps them running.
 
-    TERM or INT: claim no more, finish what runs, free the rest. A second INT, or QUIT: end at once;
-    what was held is put back by the next runner. HUP: read settings and handlers anew. USR2 or
-    TSTP: claim no more; CONT: go on. USR1: tell what the workers hold, a line of JSON each. TTIN:
-    their threads' stacks.
+    On TERM or INT the daemon claims no more, finishes what runs and frees the rest. On a second
+    INT, or on QUIT, it ends at once, and the next runner puts back what it had in hand. On HUP it
+    reads settings and handlers anew. On USR2 or TSTP it claims no more, and on CONT it goes on. On
+    USR1 it prints a line of JSON for each worker, with what the worker has in hand, and on TTIN the
+    stacks of the workers' threads.
     """
     flags = {**flags, "verbose": verbose or None, "web_listen": serves or None}
 

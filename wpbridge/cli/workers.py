@@ -77,8 +77,8 @@ Examples:
 def list_(ctx: click.Context, *, fields: str | None, field: str | None, **flags: Any) -> None:
     """Show the runners of wpbridge on all hosts, as this host sees them.
 
-    A wish that is not obeyed is that of a runner which has yet to beat, is dead, or is of an older
-    release.
+    A wish that is not obeyed belongs to a runner that has not beaten since, that is dead, or that
+    is of an older release.
     """
     check_fields(FIELDS, fields, field)
     settings = settings_of(ctx, flags)
@@ -133,7 +133,7 @@ def _wish_command(verb: str, short_help: str, text: str, done: str) -> Callable[
     @workers.command(verb, short_help=short_help, help=text, epilog=_EXAMPLES.format(verb=verb))
     @click.argument("ids", metavar="ID…", nargs=-1, type=click.IntRange(1))
     @site_options
-    @click.option("--all", "everyone", is_flag=True, help="Every runner of this queue.")
+    @click.option("--all", "everyone", is_flag=True, help="Address every runner of this queue.")
     @click.option("--dry-run", is_flag=True, help="Check everything; change nothing.")
     @click.pass_context
     @one_line_errors
@@ -188,23 +188,23 @@ def _who() -> str:
 
 quiet = _wish_command(
     "quiet",
-    "Have runners claim nothing more; what runs goes on.",
-    "Have runners claim nothing more, until they are woken. What runs goes on.\n\n"
-    "A runner reads it with its next beat, 15 seconds later at most. A daemon's worker that is"
-    " started in the place of a quiet one is quiet, too.",
+    "Make runners claim nothing more; running actions go on.",
+    "Make runners claim nothing more until you wake them. Running actions go on.\n\n"
+    "A runner obeys at its next beat, 15 seconds later at most. When a daemon replaces a quiet"
+    " worker, the new one is quiet, too.",
     "to be quiet",
 )
 wake = _wish_command(
     "wake",
     "Let quiet runners claim again.",
-    "Let runners claim again that were told to be quiet.",
+    "Let quiet runners claim actions again.",
     "to work",
 )
 stop = _wish_command(
     "stop",
-    "Have runners end after what runs.",
-    "Have runners claim nothing more, and end when what runs has ended, as on TERM.\n\n"
-    "A worker of `wpbridge work` ends its whole daemon. Whether that is started again is up to its"
-    " service manager. It cannot be taken back.",
+    "Make runners end after their running actions.",
+    "Make runners claim nothing more and end after their running actions, as on TERM.\n\n"
+    "If you stop a worker of `wpbridge work`, its whole daemon ends. Its service manager may start"
+    " it again. You cannot take this back.",
     "to stop",
 )

@@ -33,18 +33,20 @@ def wp() -> None:
 @click.option(
     "--owns-site/--no-owns-site", default=None, help="Switch the plugin's PHP runners off."
 )
-@click.option("--yes", "-y", is_flag=True, help="Although PHP gets back what wpbridge has owned.")
-@click.option("--remove", is_flag=True, help="Take the plugin away again.")
+@click.option(
+    "--yes", "-y", is_flag=True, help="Write it even if PHP gets back what wpbridge has owned."
+)
+@click.option("--remove", is_flag=True, help="Remove the plugin.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done.")
 @click.pass_context
 @one_line_errors
 def install_plugin(
     ctx: click.Context, *, yes: bool, remove: bool, dry_run: bool, **flags: Any
 ) -> None:
-    """Write the must-use plugin that keeps PHP's runners off what wpbridge runs.
+    """Write the must-use plugin that keeps PHP's runners off the actions that wpbridge runs.
 
-    Refuses to give hooks, routes or the whole site back to PHP's runners that the plugin in place
-    keeps from them, unless --yes or --no-owns-site says so.
+    The command refuses to give hooks, routes or the whole site back to PHP's runners, unless you
+    give --yes or --no-owns-site.
     """
     settings = settings_of(ctx, flags)
     site = resolve(settings, os.environ)

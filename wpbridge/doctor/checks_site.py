@@ -103,7 +103,10 @@ def wp_cron(examined: ExaminedSite) -> Finding:
     fix = "wp cron event run action_scheduler_run_queue"
     if examined.is_somebody_running:
         cause = "DISABLE_WP_CRON is set; runners have been seen all the same"
-        return note(cause, "the queue hangs on what starts them, such as a system cron")
+        return note(
+            cause,
+            "the queue stands still if whatever starts these runners stops, such as a system cron",
+        )
     return warning(
         "DISABLE_WP_CRON is set, and no runner has been seen for an hour",
         "visits start nothing: a system cron or wpbridge has to",
