@@ -68,6 +68,7 @@ _SECTIONS = {
         "check": ("check", "Check settings and store; changes nothing."),
         "config": ("config", "Show every setting and where it comes from."),
         "wp": ("wp", "Put the companion plugin into WordPress, or take it away."),
+        "install": ("install", "Have systemd or cron start wpbridge for a site."),
         "deploy": ("deploy", "Show or write the files for systemd, Docker and Kubernetes."),
         "decode": ("decode", "Show any PHP-serialized text as JSON."),
         "completion": ("completion", "Print a shell's completion script."),

@@ -5,7 +5,7 @@ from typing import Final
 
 from wpbridge.clock import from_timestamp
 from wpbridge.doctor.checks_database import clock_finding
-from wpbridge.doctor.defined import defined, is_true
+from wpbridge.doctor.defined import defined
 from wpbridge.doctor.examination import Check
 from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, ExaminedSite
 from wpbridge.doctor.findings import Finding, note, ok, problem, some, warning
@@ -13,6 +13,7 @@ from wpbridge.doctor.php_clock import skew_seconds
 from wpbridge.errors import WpbridgeError
 from wpbridge.executors.php.probe import notes, refusal
 from wpbridge.plugin import companion, entrance
+from wpbridge.site.wpconfig import is_true
 from wpbridge.site.zone import Zone
 
 LOCK_SECONDS: Final = 3_600

@@ -1,38 +1,9 @@
-"""Read the plain constants of wp-config.php that only PHP uses.
-
-The reader of configurations knows only the constants that a connection needs.
-"""
+"""The plain constants of an examined site's wp-config.php."""
 
 from wpbridge.doctor.examined_site import ExaminedSite
-from wpbridge.errors import SiteError
-from wpbridge.site.wpconfig import PhpSyntaxError, Token, from_bytes, tokenize
+from wpbridge.site.wpconfig import Token, constants
 
 
 def defined(examined: ExaminedSite) -> dict[str, Token]:
-    """Return the constants that wp-config.php defines, whatever the conditions.
-
-    A value that is more than one token is opaque.
-    """
-    config = examined.config
-    if config is None:
-        return {}
-    try:
-        tokens = tokenize(from_bytes(config.file.read_bytes()))
-    except (OSError, PhpSyntaxError, SiteError):
-        return {}
-    found: dict[str, Token] = {}
-    for place, token in enumerate(tokens):
-        if token.word == "define" and len(tokens) > place + 5:
-            _, bracket, name, comma, value, end = tokens[place : place + 6]
-            if (bracket.text, comma.text, name.kind) == ("(", ",", "string"):
-                found[name.text] = value if end.text == ")" else value._replace(kind="opaque")
-    return found
-
-
-def is_true(value: Token | None) -> bool:
-    """Tell whether PHP takes a plain value for true."""
-    if value is None:
-        return False
-    if value.kind == "string":
-        return value.text not in {"", "0"}
-    return value.word == "true" or (value.kind == "number" and value.text != "0")
+    """Return the constants that wp-config.php defines, as ``constants`` does."""
+    return {} if examined.config is None else constants(examined.config.file)

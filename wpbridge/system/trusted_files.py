@@ -39,7 +39,7 @@ def is_lifted(env: Mapping[str, str]) -> bool:
     raise ConfigError(f"{LIFTS} expects true or false, not {value!r}")
 
 
-def may_obey(path: Path, what: str, *, is_searched: bool = False) -> None:
+def may_obey(path: Path, what: str, *, is_searched: bool = False, uid: int | None = None) -> None:
     """Raise NotObeyed if this process must not obey a file, or what lies in a folder.
 
     Args:
@@ -47,18 +47,19 @@ def may_obey(path: Path, what: str, *, is_searched: bool = False) -> None:
         what: what the file is, for the message.
         is_searched: whether it is a folder in which names are looked up. Then others must not be
             able to add a file to it, either.
+        uid: another user, whose processes are judged instead of this one.
     """
-    am_root = os.geteuid() == 0
+    reader = os.geteuid() if uid is None else uid
+    am_root = reader == 0
     end = path.resolve() if is_searched else None
     try:
         for place, status in components(path):
             if am_root and status.st_uid != 0:
-                raise _refused(
-                    path, what, place, status, f"{owner_name(status.st_uid)} may change it"
-                )
+                why = f"{owner_name(status.st_uid)} may change it"
+                raise _refused(path, what, place, status, why, reader=reader)
             who = _who_writes(place, status, is_end=place == end)
             if who and (am_root or who == "everybody"):
-                raise _refused(path, what, place, status, f"{who} may write it")
+                raise _refused(path, what, place, status, f"{who} may write it", reader=reader)
     except OSError as error:
         raise NotObeyed(f"{what} {path} cannot be looked at: {error.strerror}") from error
 
@@ -88,7 +89,8 @@ def read(file: Path, what: str, *, welcome: frozenset[int] | None = None) -> byt
             if not os.path.samestat(status, file.stat()):
                 raise OSError(errno.EAGAIN, "it was replaced in this moment")
         elif _who_writes(number, status) == "everybody":
-            raise _refused(file, what, file, status, "everybody may write it")
+            why = "everybody may write it"
+            raise _refused(file, what, file, status, why, reader=os.geteuid())
         elif welcome is not None:
             _refuse_strangers(file, what, (status, file.lstat()), welcome)
         return stream.read()
@@ -120,7 +122,8 @@ def decider(path: Path, *, trusted: bool = False) -> "Decider":
             decided = (place, status.st_uid)
             continue
         if judged and (who := _who_writes(place, status)):
-            raise _refused(path, "the site", place, status, f"{who} may write it")
+            why = f"{who} may write it"
+            raise _refused(path, "the site", place, status, why, reader=os.geteuid())
     return Decider(0 if decided is None else decided[1], leads_out)
 
 
@@ -190,8 +193,11 @@ def _refuse_strangers(
             )
 
 
-def _refused(path: Path, what: str, place: Path, status: os.stat_result, why: str) -> NotObeyed:
-    am_root, owner = os.geteuid() == 0, owner_name(status.st_uid)
+def _refused(
+    path: Path, what: str, place: Path, status: os.stat_result, why: str, *, reader: int
+) -> NotObeyed:
+    am_root, owner = reader == 0, owner_name(status.st_uid)
+    you = "you" if reader == os.geteuid() else owner_name(reader)
     it = "it" if place == path.absolute() else place
     not_root = status.st_uid != 0
     if am_root and not_root:
@@ -203,7 +209,7 @@ def _refused(path: Path, what: str, place: Path, status: os.stat_result, why: st
         cure = f"`chmod go-w {place}`"
     other = f"run wpbridge as {owner}, " if am_root and not_root else ""
     return NotObeyed(
-        f"{what} {path} is not obeyed by {'root' if am_root else 'you'}: {it} belongs to {owner}"
+        f"{what} {path} is not obeyed by {'root' if am_root else you}: {it} belongs to {owner}"
         f" and has mode {stat.S_IMODE(status.st_mode):04o}, so {why}; {other}{cure}, or set"
         f" {LIFTS}=1 to obey it all the same"
     )

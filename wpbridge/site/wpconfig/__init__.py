@@ -5,6 +5,7 @@ statement whose effect it does not know.
 """
 
 from wpbridge.site.wpconfig.found import NAMES, TABLE_PREFIX, WpConfig
+from wpbridge.site.wpconfig.plain import constants, is_true
 from wpbridge.site.wpconfig.reading import find, named, read
 from wpbridge.site.wpconfig.tokens import PhpSyntaxError, Token, from_bytes, to_bytes, tokenize
 from wpbridge.site.wpconfig.values import Unknown, Value
@@ -17,8 +18,10 @@ __all__ = [
     "Unknown",
     "Value",
     "WpConfig",
+    "constants",
     "find",
     "from_bytes",
+    "is_true",
     "named",
     "read",
     "to_bytes",
