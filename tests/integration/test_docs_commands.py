@@ -55,6 +55,8 @@ NOT_RUN: Final = {
     "wpbridge serve": "it runs until it is stopped",
     "wpbridge exporter": "it runs until it is stopped",
     "wpbridge probe": "it needs a daemon",
+    "wpbridge install systemd": "it needs a site of another user; test_cli_install.py runs it",
+    "wpbridge install cron": "it needs a site of another user; test_cli_install.py runs it",
     "wpbridge watch": "it runs until it is stopped, or its exit code says what fires",
     "--nagios": "its exit code says what fires",
     "opcache.file_cache=": "it needs a folder of the system",

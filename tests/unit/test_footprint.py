@@ -37,6 +37,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "companion plugin": ("plugin/companion_file.py *", "plugin/placing.py *"),
     "bridge for WP-Cron": ("plugin/cron_bridge.py *", "plugin/placing.py *"),
     "files for deployment": ("cli/deploy.py write *",),
+    "unit": ("installing/unit_file.py *",),
     "spool of JSON lines": ("cli/enqueue_lines.py spooled *",),
     "settings for a worker": ("daemon/worker_process.py _file_of *",),
     "unpacked wpbridge.pyz": ("pyz_start.py *",),
