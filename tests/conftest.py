@@ -23,6 +23,7 @@ from brokers import (
 )
 from cli_helpers import Site, sqlite_site
 from clocks import FakeClock
+from containers import Podman, missing_podman
 from databases import Databases, empty_queue
 from php_site import PhpSite
 from receiver import Receiver, receiving
@@ -291,6 +292,19 @@ def store(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     it = open_queue(dsn)
     it.register(host="here", boot="boot", pid=1, pid_started="1")
     return it
+
+
+@pytest.fixture(scope="session")
+def podman() -> Podman:
+    """A container engine; without one: left out at home, a failure in CI."""
+    needs(missing_podman())
+    return Podman()
+
+
+@pytest.fixture(scope="session")
+def image(podman: Podman) -> str:
+    """The image that a checkout gives."""
+    return podman.build(ROOT / "wpbridge" / "deploy" / "docker" / "Dockerfile", ROOT)
 
 
 @pytest.fixture

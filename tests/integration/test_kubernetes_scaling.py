@@ -36,11 +36,11 @@ def part(file: str, kind: str) -> dict[str, Any]:
     return dict(found)
 
 
-DEPLOYMENT = part("wpbridge.yaml", "Deployment")
-SCALED = part("keda.yaml", "ScaledObject")
-AUTHENTICATION = part("keda.yaml", "TriggerAuthentication")
-HPA = part("hpa.yaml", "HorizontalPodAutoscaler")
-ADAPTER = part("hpa.yaml", "ConfigMap")
+DEPLOYMENT = part("base/wpbridge.yaml", "Deployment")
+SCALED = part("keda/keda.yaml", "ScaledObject")
+AUTHENTICATION = part("keda/keda.yaml", "TriggerAuthentication")
+HPA = part("hpa/hpa.yaml", "HorizontalPodAutoscaler")
+ADAPTER = part("hpa/hpa.yaml", "ConfigMap")
 
 
 def trigger() -> dict[str, Any]:
@@ -177,7 +177,10 @@ def test_both_scale_the_deployment_that_is_there_and_alike() -> None:
 
 
 def test_the_url_leads_to_the_gateways_service_and_a_route_with_this_parameter() -> None:
-    service, pods = part("gateway.yaml", "Service"), part("gateway.yaml", "Deployment")
+    service, pods = (
+        part("gateway/gateway.yaml", "Service"),
+        part("gateway/gateway.yaml", "Deployment"),
+    )
     place = urlsplit(trigger()["metadata"]["url"])
     [port] = service["spec"]["ports"]
     assert (place.hostname, place.port) == (service["metadata"]["name"], port["port"])
@@ -214,9 +217,9 @@ def test_the_metric_of_the_hpa_is_one_of_ours_and_each_daemon_tells_the_same() -
     assert rule["resources"] == {"namespaced": False}
 
 
-@pytest.mark.parametrize("file", ["keda.yaml", "gateway.yaml", "hpa.yaml"])
+@pytest.mark.parametrize("file", ["keda/keda.yaml", "gateway/gateway.yaml", "hpa/hpa.yaml"])
 def test_commands_in_comments_are_there(file: str) -> None:
     lines = (FOLDER / file).read_text("utf-8").splitlines()
     told = [line.strip("# ") for line in lines if line.startswith("#   wpbridge ")]
     assert [docs.unknown_words(line) for line in told] == [[]] * len(told)
-    assert bool(told) == (file == "keda.yaml")
+    assert bool(told) == (file == "keda/keda.yaml")

@@ -1,4 +1,7 @@
-"""The files in wpbridge/deploy/: what they start is there, and the times in them fit each other."""
+"""The files in wpbridge/deploy/: what they start is there, and the times in them fit each other.
+
+``test_docker_files.py`` and ``test_kubernetes_files.py`` have those for containers.
+"""
 
 import configparser
 import json
@@ -6,7 +9,7 @@ import re
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,24 +20,17 @@ import yaml
 from click.testing import CliRunner
 
 import docs
+from deployed import DEPLOY, DOCKERFILE, ROOT, drain_seconds
 from wpbridge.app.handed_worker import STOP_SECONDS
 from wpbridge.cli.main import cli
-from wpbridge.site import web_kinds
-from wpbridge.site.config import Settings, load
+from wpbridge.site.config import load
 from wpbridge.site.moments import seconds_of
 from wpbridge.store.database.mysql_engine import RUNNER_ANSWER_SECONDS
 from wpbridge.web.bodies import MOST_BATCH_BYTES
 from wpbridge.web.events import ALIVE_SECONDS
 from wpbridge.web.job_requests import LONGEST_WAIT_SECONDS
-from wpbridge.web.serving import DRAIN_SECONDS
 
-ROOT = Path(__file__).parent.parent.parent
-DEPLOY = ROOT / "wpbridge" / "deploy"
 UNIT = DEPLOY / "systemd" / "wpbridge@.service"
-COMPOSE = yaml.safe_load((DEPLOY / "docker" / "compose.yaml").read_text("utf-8"))
-KUBERNETES = yaml.safe_load((DEPLOY / "kubernetes" / "wpbridge.yaml").read_text("utf-8"))
-DOCKERFILE = (DEPLOY / "docker" / "Dockerfile").read_text("utf-8")
-
 
 GATEWAY_UNIT = DEPLOY / "systemd" / "wpbridge-serve@.service"
 WATCH_UNIT = DEPLOY / "systemd" / "wpbridge-watch@.service"
@@ -50,32 +46,10 @@ def unit(file: Path = UNIT) -> configparser.ConfigParser:
     return parser
 
 
-def service() -> dict[str, Any]:
-    return dict(COMPOSE["services"]["wpbridge"])
-
-
-def gateway() -> dict[str, Any]:
-    return dict(COMPOSE["services"]["gateway"])
-
-
-def container() -> dict[str, Any]:
-    return dict(KUBERNETES["spec"]["template"]["spec"]["containers"][0])
-
-
-def probes() -> list[list[str]]:
-    kinds = ("startupProbe", "livenessProbe", "readinessProbe")
-    return [container()[kind]["exec"]["command"] for kind in kinds]
-
-
 COMMANDS = [
     unit()["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
-    " ".join(["wpbridge", *service()["command"]]),
-    " ".join(service()["healthcheck"]["test"][1:]),
-    " ".join(["wpbridge", *container()["args"]]),
-    *(" ".join(words) for words in probes()),
     unit(GATEWAY_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
     unit(WATCH_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
-    " ".join(["wpbridge", *gateway()["command"]]),
 ]
 
 
@@ -84,68 +58,16 @@ def test_what_is_started_is_a_command_with_options_there_are(command: str) -> No
     assert docs.unknown_words(command) == []
 
 
-def test_variables_are_settings() -> None:
-    env = {
-        **{
-            name: "mysql://u:p@db/w" if "DSN" in name else str(value)
-            for name, value in service()["environment"].items()
-        },
-        **{one["name"]: one.get("value", "mysql://u:p@db/w") for one in container()["env"]},
-        **dict(re.findall(r"^ENV (\w+)=(.*)$", DOCKERFILE, re.MULTILINE)),
-    }
-    settings = load({}, env, Path("/"))
-    assert settings.heartbeat_file == Path("/run/wpbridge/heartbeat")
-    assert settings.log_format == "json"
+def test_the_unit_waits_longer_than_the_drain() -> None:
+    wait = seconds_of(unit()["Service"]["TimeoutStopSec"])
+    assert wait is not None
+    assert wait >= drain_seconds(COMMANDS[0].split()[1:]) + 10
 
 
-def drain_of(command: str) -> float:
-    told = re.search(r"--drain-timeout (\S+)", command)
-    default = Settings().drain_timeout
-    assert default is not None
-    seconds = seconds_of(told[1]) if told else default.total_seconds()
-    assert seconds is not None
-    return seconds
-
-
-def test_everybody_waits_longer_than_the_drain() -> None:
-    waits = {
-        COMMANDS[0]: seconds_of(unit()["Service"]["TimeoutStopSec"]),
-        COMMANDS[1]: seconds_of(service()["stop_grace_period"]),
-        COMMANDS[3]: float(KUBERNETES["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]),
-    }
-    for command, wait in waits.items():
-        assert wait is not None
-        assert wait >= drain_of(command) + 10, command
-
-
-def test_the_heartbeat_lies_where_it_can_be_written() -> None:
-    mounts = {one["mountPath"] for one in container()["volumeMounts"]}
-    assert {"/run/wpbridge", "/tmp"} <= mounts  # noqa: S108 - a mount of its own
-    assert "-o wpbridge /run/wpbridge" in DOCKERFILE
-
-
-def mounts_of(pod_container: dict[str, Any]) -> dict[Path, str]:
-    return {Path(one["mountPath"]): one["name"] for one in pod_container["volumeMounts"]}
-
-
-def test_there_is_a_state_folder_that_only_the_daemons_user_may_write() -> None:
-    told = dict(re.findall(r"^ENV (\w+)=(.*)$", DOCKERFILE, re.MULTILINE))
-    image = Path(told["WPBRIDGE_STATE_DIR"])
-    assert f"-o wpbridge {image.parent}" in DOCKERFILE
-    # A volume's own folder is everybody's in Kubernetes; wpbridge makes one of its own in it.
-    assert image.parent in mounts_of(container())
-    assert any(one.split(":")[1:] == [str(image.parent)] for one in service()["volumes"])
-    assert set(COMPOSE["volumes"]) >= {
-        one.split(":")[0] for one in service()["volumes"] if not one.startswith(".")
-    }
-    # One for each site. root's own is the folder above: it stays root's.
+def test_each_site_has_a_state_folder_of_its_own() -> None:
+    # root's own is the folder above: it stays root's.
     assert unit()["Service"]["StateDirectory"] == "wpbridge/%i"
     assert unit()["Service"]["StateDirectoryMode"] == "0700"
-
-
-def test_liveness_does_not_ask_the_database() -> None:
-    assert container()["livenessProbe"]["exec"]["command"][-1] == "live"
-    assert service()["healthcheck"]["test"][-1] == "live"
 
 
 def test_the_unit_says_how_the_daemon_is_to_be_treated() -> None:
@@ -199,14 +121,14 @@ def with_broker(name: str) -> dict[str, Any]:
 
 def image_extras(build: Mapping[str, Any] | None = None) -> set[str]:
     """The extras of wpbridge in an image."""
-    [default] = re.findall(r"^ARG EXTRAS=(\S+)$", DOCKERFILE, re.MULTILINE)
-    assert '"${what}[${EXTRAS}]"' in DOCKERFILE
+    [default] = re.findall(r"^ARG EXTRAS=(\S+)$", DOCKERFILE.read_text("utf-8"), re.MULTILINE)
     return set((build or {}).get("args", {}).get("EXTRAS", default).split(","))
 
 
 def test_the_extras_of_images_are_there() -> None:
     there = set(PYPROJECT["project"]["optional-dependencies"])
-    assert image_extras() <= there
+    # What the logins of MySQL 8 and MariaDB, alerts, metrics and the gateway need.
+    assert {"sha2", "ed25519", "alerts", "metrics", "web"} <= image_extras() <= there
     for name in BROKERS:
         build = with_broker(name)["services"]["worker"]["build"]
         assert image_extras(build) == image_extras() | {"celery"} <= there
@@ -230,7 +152,8 @@ def test_relay_and_workers_of_a_compose_file_can_start(name: str) -> None:
     assert set(services) == {name, "relay", "worker"}
     relay, worker = services["relay"], services["worker"]
     assert docs.unknown_words(" ".join(["wpbridge", *relay["command"]])) == []
-    assert unknown_to_celery([*worker["entrypoint"], *worker["command"]]) == []
+    assert unknown_to_celery([*worker["entrypoint"][2:], *worker["command"]]) == []
+    assert worker["entrypoint"][:2] == ["tini", "--"]
     for one in (relay, worker):
         # What compose puts in.
         env = {
@@ -246,7 +169,8 @@ def test_relay_and_workers_of_a_compose_file_can_start(name: str) -> None:
         address = urlsplit(settings.celery_broker)
         assert settings.celery_broker.startswith(BROKERS[name])
         assert (address.hostname, address.password) == (name, "s3cret")
-        assert (one["restart"], one["init"]) == ("unless-stopped", True)
+        assert one["restart"] == "unless-stopped"
+        assert "init" not in one, "the image has an init of its own"
         assert one["depends_on"] == {name: {"condition": "service_healthy"}}
     # Longer than it takes to write what has ended.
     assert (seconds_of(worker["stop_grace_period"]) or 0) >= STOP_SECONDS + 60
@@ -341,12 +265,9 @@ def directive(name: str) -> str:
 
 
 def test_the_gateway_may_answer_what_runs_before_it_is_killed() -> None:
-    for wait in (
-        unit(GATEWAY_UNIT)["Service"]["TimeoutStopSec"],
-        gateway()["stop_grace_period"],
-    ):
-        # The supervisor of several processes waits for as long as a daemon drains.
-        assert (seconds_of(wait) or 0) >= max(DRAIN_SECONDS, drain_of("")) + 10
+    wait = seconds_of(unit(GATEWAY_UNIT)["Service"]["TimeoutStopSec"])
+    # The supervisor of several processes waits for as long as a daemon drains.
+    assert (wait or 0) >= max(drain_seconds(["serve"]), drain_seconds(["work"])) + 10
 
 
 def test_its_unit_says_how_it_is_to_be_treated() -> None:
@@ -355,21 +276,6 @@ def test_its_unit_says_how_it_is_to_be_treated() -> None:
     assert "78" in service["RestartPreventExitStatus"].split()
     # Each unit's folder goes away with it.
     assert service["RuntimeDirectory"] != unit()["Service"]["RuntimeDirectory"]
-
-
-def test_its_container_is_reached_and_has_the_extra() -> None:
-    command = gateway()["command"]
-    # People look at the dashboard elsewhere: this address is for the programs of the network.
-    assert "--no-ui" in command
-    listen = web_kinds.Listen.of(command[command.index("--listen") + 1])
-    assert (listen.is_loopback, [str(listen.port)]) == (False, gateway()["expose"])
-    assert f":{listen.port}/livez" in gateway()["healthcheck"]["test"][-1]
-    assert {"sha2", "ed25519", "alerts", "metrics", "web"} <= image_extras()
-    variables = {
-        name: "mysql://u:p@db/w" if "DSN" in name else str(value)
-        for name, value in gateway()["environment"].items()
-    }
-    assert load({}, variables, Path("/")).log_format == "json"
 
 
 def test_proxies_reach_the_units_socket_and_cut_nothing_off() -> None:
@@ -395,83 +301,6 @@ def test_proxies_reach_the_units_socket_and_cut_nothing_off() -> None:
 
 def size(told: str) -> int:
     return int(told[:-1]) << {"k": 10, "m": 20}[told[-1].lower()]
-
-
-# Kubernetes: the restricted level of the Pod Security Standards
-
-
-def pods(manifest: Any) -> Iterator[dict[str, Any]]:
-    """Every pod's specification, at whatever depth."""
-    for value in manifest.values() if isinstance(manifest, dict) else ():
-        if isinstance(value, dict) and "containers" in value:
-            yield value
-        yield from pods(value)
-
-
-def offences(pod: dict[str, Any]) -> list[str]:
-    """What the restricted level forbids, of what a pod of ours might have."""
-    found = [key for key in ("hostNetwork", "hostPID", "hostIPC") if pod.get(key)]
-    found += [
-        name
-        for volume in pod.get("volumes", ())
-        for name in volume
-        if name
-        not in {
-            "name",
-            "emptyDir",
-            "configMap",
-            "secret",
-            "projected",
-            "persistentVolumeClaim",
-            "downwardAPI",
-            "csi",
-            "ephemeral",
-        }
-    ]
-    mine = pod.get("securityContext", {})
-    for one in [*pod.get("initContainers", ()), *pod["containers"]]:
-        own = one.get("securityContext", {})
-        both = {**mine, **own}
-        capabilities = own.get("capabilities", {})
-        found += [
-            name
-            for name, is_kept in (
-                ("privileged", not own.get("privileged")),
-                ("allowPrivilegeEscalation", own.get("allowPrivilegeEscalation") is False),
-                ("capabilities.drop", "ALL" in capabilities.get("drop", ())),
-                ("capabilities.add", {*capabilities.get("add", ())} <= {"NET_BIND_SERVICE"}),
-                ("runAsNonRoot", both.get("runAsNonRoot") is True),
-                ("runAsUser", both.get("runAsUser") != 0),
-                (
-                    "seccompProfile",
-                    both.get("seccompProfile", {}).get("type") in {"RuntimeDefault", "Localhost"},
-                ),
-                ("procMount", own.get("procMount", "Default") == "Default"),
-                ("hostPort", not any(port.get("hostPort") for port in one.get("ports", ()))),
-            )
-            if not is_kept
-        ]
-    return found
-
-
-MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("file", MANIFESTS, ids=lambda file: file.name)
-def test_pods_pass_the_restricted_level(file: Path) -> None:
-    parts = list(yaml.safe_load_all(file.read_text("utf-8")))
-    found = [pod for part in parts for pod in pods(part)]
-    assert bool(found) == any(part["kind"] == "Deployment" for part in parts)
-    for pod in found:
-        assert offences(pod) == []
-        assert all(one["securityContext"]["readOnlyRootFilesystem"] for one in pod["containers"])
-
-
-@pytest.mark.parametrize("key", ["runAsNonRoot", "seccompProfile"])
-def test_the_rules_see_what_is_missing(key: str) -> None:
-    [pod] = pods(yaml.safe_load((DEPLOY / "kubernetes" / "wpbridge.yaml").read_text("utf-8")))
-    del pod["securityContext"][key]
-    assert offences(pod) == [key]
 
 
 # Those who have only the package
