@@ -27,6 +27,7 @@ from wpbridge.deprecations import DEPRECATED, is_due, numbers_of
 ROOT: Final = Path(__file__).resolve().parent.parent
 MAIN: Final = "main"
 INIT: Final = Path("wpbridge", "__init__.py")
+DOCKERFILE: Final = Path("wpbridge", "deploy", "docker", "Dockerfile")
 CHANGELOG: Final = Path("CHANGELOG.md")
 COPIES: Final = (
     Path("clients", "typescript", "package.json"),
@@ -137,7 +138,10 @@ def run_tests(root: Path) -> None:
 
 def prepare(work: Path, wish: Wish) -> None:
     """Commit the new version, its section of the changelog, and the record of public names."""
-    _replace(work / INIT, rf'__version__ = "{version_of(work)}"', f'__version__ = "{wish.version}"')
+    before = version_of(work)
+    _replace(work / INIT, f'__version__ = "{before}"', f'__version__ = "{wish.version}"')
+    # What an image takes from the index, where it is not built of a checkout.
+    _replace(work / DOCKERFILE, f"ARG VERSION={before}", f"ARG VERSION={wish.version}")
     for copy in COPIES:
         _replace_version(work / copy, wish.version)
     changelog = (work / CHANGELOG).read_text("utf-8")

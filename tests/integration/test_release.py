@@ -189,10 +189,10 @@ def test_a_release_gives_the_checkout_files_commit_and_tag(
             assert f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" in message
     assert release.version_of(tree) == NEXT
     changed = set(git(tree, "diff", "--name-only", "HEAD~1").splitlines())
-    assert {"CHANGELOG.md", "wpbridge/__init__.py"} <= changed
+    assert {"CHANGELOG.md", str(release.DOCKERFILE), "wpbridge/__init__.py"} <= changed
     assert all(
         name.startswith("tests/surface/") or Path(name) in release.COPIES
-        for name in changed - {"CHANGELOG.md", "wpbridge/__init__.py"}
+        for name in changed - {"CHANGELOG.md", str(release.DOCKERFILE), "wpbridge/__init__.py"}
     )
     steps = list(release.next_steps(Wish(version=NEXT), files))
     assert steps[0] == f"git push origin main v{NEXT}"

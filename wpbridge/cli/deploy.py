@@ -27,7 +27,7 @@ def list_() -> None:
         print_line(name)
 
 
-@deploy.command(epilog="Example: wpbridge deploy show kubernetes/wpbridge.yaml")
+@deploy.command(epilog="Example: wpbridge deploy show docker/compose.yaml")
 @click.argument("name", metavar="NAME")
 @one_line_errors
 def show(name: str) -> None:
