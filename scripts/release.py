@@ -203,23 +203,26 @@ def _moment() -> datetime:
 
 
 def build(work: Path, files: Path, wish: Wish, again: Path) -> None:
-    """Make all files of the release, and compare wheel and sdist with those of a second clone."""
+    """Make all files of the release, and compare what is built with that of a second clone."""
     epoch = git(work, "log", "-1", "--format=%ct")
     packages(work, files, epoch)
     git(work, "clone", "--quiet", "--shared", str(work), str(again))
     lend_assets(work, again)
     second = again.parent / "second"
     packages(again, second, epoch)
+    if not wish.is_quick:
+        for tree, folder in ((work, files), (again, second)):
+            single_file(tree, folder)
     for file in sorted(second.iterdir()):
         if file.read_bytes() != (files / file.name).read_bytes():
             raise Refused(f"{file.name} is not the same when it is built twice")
     _call(
         *(work, sys.executable, "-m", "twine", "--no-color", "check", "--strict"),
-        *map(str, sorted(files.iterdir())),
+        *(str(file) for file in sorted(files.iterdir()) if is_package(file)),
         words="an index would refuse it",
     )
     if not wish.is_quick:
-        _more_files(work, files)
+        bills(work, files)
     notes = section((work / CHANGELOG).read_text("utf-8"), wish.version)
     (files / NOTES).write_text(f"# wpbridge {wish.version}\n\n{notes}\n", "utf-8")
     sums = "".join(f"{_sha256(file)}  {file.name}\n" for file in sorted(files.iterdir()))
@@ -236,12 +239,23 @@ def packages(tree: Path, folder: Path, epoch: str) -> None:
     )
 
 
-def _more_files(work: Path, files: Path) -> None:
-    """Make wpbridge.pyz and the bills of materials; test what was built."""
-    if (work / "scripts" / "pyz.py").exists():
-        env = {**os.environ, "PYTHONPATH": str(work)}
-        words = "wpbridge.pyz cannot be built"
-        _call(work, sys.executable, "scripts/pyz.py", str(files), words=words, env=env)
+def single_file(tree: Path, folder: Path) -> None:
+    """Build wpbridge.pyz of a tree."""
+    env = {**os.environ, "PYTHONPATH": str(tree)}
+    _call(
+        *(tree, sys.executable, "scripts/pyz.py", str(folder)),
+        words="wpbridge.pyz cannot be built",
+        env=env,
+    )
+
+
+def is_package(file: Path) -> bool:
+    """Tell whether an index takes a file: it is the wheel or the sdist."""
+    return file.suffix in {".whl", ".gz"}
+
+
+def bills(work: Path, files: Path) -> None:
+    """Write the bills of materials of the wheel, of the base and with all extras."""
     [wheel] = files.glob("*.whl")
     version = wheel.name.split("-")[1]
     try:
@@ -304,9 +318,8 @@ def publish_here(root: Path, work: Path, files: Path, wish: Wish) -> list[Path]:
 
 def next_steps(wish: Wish, files: list[Path]) -> Iterator[str]:
     """Yield what is left to do, as commands."""
-    packages = [file for file in files if file.suffix in {".whl", ".gz"}]
     yield f"git push origin {MAIN} {wish.tag}"
-    yield f"twine upload {' '.join(map(str, packages))}"
+    yield f"twine upload {' '.join(map(str, filter(is_package, files)))}"
     yield f"publish the other files with {NOTES} as the notes of {wish.tag}"
 
 

@@ -9,6 +9,7 @@ import dataclasses
 import inspect
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -149,11 +150,19 @@ def metrics() -> Iterator[str]:
         yield from (f"{name}{{{label}}}" for label in metric.labels)
 
 
+def php() -> Iterator[str]:
+    """The functions that the companion plugin gives to PHP."""
+    for file in sorted((ROOT / "wpbridge" / "plugin").glob("*.php")):
+        yield from re.findall(r"^\s*function (wpbridge_\w+)", file.read_text("utf-8"), re.MULTILINE)
+
+
 def codes() -> Iterator[str]:
-    """Exit codes, checks of the doctor, alerts."""
+    """Exit codes, checks of the doctor, alerts, extras."""
     yield from (f"exit {int(code)} {code.name}" for code in Exit)
     yield from (f"check {check.name}" for check in CHECKS)
     yield from (f"alert {name}" for name in RULES)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    yield from (f"extra {name}" for name in project["optional-dependencies"])
 
 
 KINDS: dict[str, Callable[[], Iterator[str]]] = {
@@ -168,6 +177,7 @@ KINDS: dict[str, Callable[[], Iterator[str]]] = {
     "logs": logs,
     "metrics": metrics,
     "codes": codes,
+    "php": php,
 }
 """What is public, by the name of its record."""
 _ENTRIES: dict[str, tuple[deprecations.Kind, ...]] = {

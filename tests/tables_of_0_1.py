@@ -128,7 +128,14 @@ def lay(store: RunnerStore) -> None:
 
 
 def lay_version(store: RunnerStore, version: int) -> None:
-    """Put the tables of a version in the place of those that are there: those that a runner needs."""
+    """Put the tables of a version in the place of those that are there: those that a runner needs.
+
+    Version 0 is a site without any.
+    """
+    if version == 0:
+        store.parts.own.drop()
+        store.parts.own.look()
+        return
     lay(store)
     is_mysql = store.parts.dialect.name == "mysql"
     prefix = f"{store.names.prefix}wpbridge_"

@@ -146,6 +146,7 @@ def test_a_whole_dry_run(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     before = state(tree)
     made = release.make(tree, Wish(version=NEXT, is_dry=True, output=tmp_path / "out"))
     assert state(tree) == before
+    assert "wpbridge.pyz" in {file.name for file in made}
     bills = {file.name: json.loads(file.read_text()) for file in made if file.suffix == ".json"}
     base, everything = (
         bills[f"wpbridge-{NEXT}.cdx.json"],
@@ -175,10 +176,11 @@ def test_a_release_gives_the_checkout_files_commit_and_tag(
 ) -> None:
     steps: list[str] = []
     monkeypatch.setattr(release, "run_tests", lambda _root: steps.append("tests"))
-    monkeypatch.setattr(release, "_more_files", lambda *_: steps.append("more"))
+    monkeypatch.setattr(release, "single_file", lambda *_: steps.append("pyz"))
+    monkeypatch.setattr(release, "bills", lambda *_: steps.append("bills"))
     before = git(tree, "rev-parse", "HEAD")
     files = release.make(tree, Wish(version=NEXT))
-    assert steps == ["tests", "more"]
+    assert steps == ["tests", "pyz", "pyz", "bills"]
     assert {file.parent for file in files} == {tree / "dist" / f"wpbridge-{NEXT}"}
     assert git(tree, "rev-parse", "HEAD~1") == before
     assert git(tree, "status", "--porcelain") == ""
@@ -302,7 +304,8 @@ def test_builds_that_differ_are_refused(tree: Path, monkeypatch: pytest.MonkeyPa
 
 def test_changes_made_meanwhile_are_not_lost(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release, "run_tests", dirty)
-    monkeypatch.setattr(release, "_more_files", lambda *_: None)
+    monkeypatch.setattr(release, "single_file", lambda *_: None)
+    monkeypatch.setattr(release, "bills", lambda *_: None)
     with pytest.raises(Refused, match=r"changed meanwhile:\n\?\? new.txt"):
         release.make(tree, Wish(version=NEXT))
     assert (tree / "new.txt").read_text() == "not committed"
@@ -315,7 +318,8 @@ def test_a_failure_at_the_very_end_is_undone(
 ) -> None:
     """Git refuses the commit or the tag when all files are there already."""
     monkeypatch.setattr(release, "run_tests", lambda _root: None)
-    monkeypatch.setattr(release, "_more_files", lambda *_: None)
+    monkeypatch.setattr(release, "single_file", lambda *_: None)
+    monkeypatch.setattr(release, "bills", lambda *_: None)
     hook = tree / ".git" / "hooks" / "reference-transaction"
     hook.parent.mkdir(exist_ok=True)
     # Once: what undoes it must not be refused, too.

@@ -45,6 +45,11 @@ def test_no_name_is_left_that_should_be_gone() -> None:
     assert [one for one in DEPRECATED if is_due(one, wpbridge.__version__)] == []
 
 
+def test_the_page_names_what_is_deprecated_beside_import_paths() -> None:
+    page = (REFERENCE / "compatibility.md").read_text("utf-8")
+    assert [one.name for one in DEPRECATED if one.kind != "import" and one.name not in page] == []
+
+
 def test_a_name_is_deprecated_once_or_removed() -> None:
     names = [named(one) for one in (*DEPRECATED, *REMOVED)]
     assert len(names) == len(set(names))
@@ -66,7 +71,7 @@ def test_nothing_public_is_gone_without_an_entry(kind: str) -> None:
     missing = surface.recorded(kind) - surface.found(kind) - surface.removed(kind)
     assert missing == set(), (
         "public names are gone: bring them back as deprecated names, or write them down in"
-        " REMOVED of wpbridge/deprecations.py"
+        " REMOVED of wpbridge/deprecations.py; if no release had them, run scripts/surface"
     )
 
 
