@@ -7,6 +7,7 @@ DOOR: Final = (
     "fences",
     "handed",
     "limits",
+    "looks",
     "ownership",
     "plans",
     "runner_store",

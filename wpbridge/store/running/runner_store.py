@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from wpbridge.action import Action, ActionId, Claim, ClaimId, NewAction, RunnerId, Status
-from wpbridge.clock import to_text
 from wpbridge.outcome import LogLine, Progress
 from wpbridge.store.base import (
     Adopted,
@@ -30,7 +29,7 @@ from wpbridge.store.running.adoption import Adoption
 from wpbridge.store.running.claiming import CarriedEndings, Claiming
 from wpbridge.store.running.endings import Endings
 from wpbridge.store.running.limits import Limits
-from wpbridge.store.running.orphans import SILENT
+from wpbridge.store.running.looks import IdleLook
 from wpbridge.store.running.ownership import Ownership
 from wpbridge.store.running.suspects import Suspects
 from wpbridge.store.structure.tables import Connected, look
@@ -56,17 +55,7 @@ class RunnerStore:
         self._rows = self._claiming.rows
         self._endings = Endings(store, self._limits, suspects, self._ownership)
         self._adoption = Adoption(store, self._rows, suspects, self._ownership)
-        names, layout, dialect = store.names, store.layout, store.dialect
-        age = dialect.age_seconds("beat_gmt")
-        due = dialect.use_index(layout.due_index)
-        attempted = dialect.use_index(layout.attempt_index or layout.due_index)
-        self._glance = text(
-            f"SELECT EXISTS (SELECT 1 FROM {names.actions}{due}"
-            " WHERE status = 'pending' AND scheduled_date_gmt <= :now),"
-            f" EXISTS (SELECT 1 FROM {names.runners} WHERE runner_id <> :id AND {age} > :silent),"
-            f" EXISTS (SELECT 1 FROM {names.actions}{attempted} WHERE status = 'in-progress'"
-            " AND last_attempt_gmt <= :stale AND claim_id > 0)"
-        )
+        self._idle_look = IdleLook(store.tables)
 
     @property
     def is_remote(self) -> bool:
@@ -265,15 +254,13 @@ class RunnerStore:
 
     def glance(self, *, now: datetime, silent_seconds: float) -> Sight:
         """See :class:`Store`."""
-        values = {
-            "now": to_text(now),
-            "id": self._ownership.id,
-            "silent": silent_seconds,
-            "stale": to_text(now - SILENT),
-        }
-        [found] = self.session.run(lambda c: c.execute(self._glance, values).fetchall())
-        is_due, is_silent, is_stale = map(bool, found)
-        return Sight(is_due=is_due, is_silent=is_silent, is_stale=is_stale)
+
+        def look(connection: Connection) -> Sight:
+            return self._idle_look.look(
+                connection, now=now, silent_seconds=silent_seconds, runner=self._ownership.id
+            )
+
+        return self.session.run(look)
 
     def count_failures(
         self, hook: str, *, failed: int, is_fresh: bool, most: int, pause: Pause, now: datetime
