@@ -54,6 +54,7 @@ DOOR: Final = (
     "queued_hooks",
     "relay",
     "reporting",
+    "site_worker",
     "worker",
 )
 """The modules that other rooms may import, beside the names of this one."""

@@ -21,6 +21,13 @@ from wpbridge.cli.options import (
     site_options,
 )
 from wpbridge.cli.serve import be_gateway, gateway
+from wpbridge.cli.sites_daemon import (
+    be_site_or_host,
+    check_for_many,
+    plan_sites,
+    run_sites,
+    sites_daemon_options,
+)
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.daemon.handover import unpacked
 from wpbridge.daemon.log_setup import start_log
@@ -41,6 +48,7 @@ Examples:
   wpbridge work --path /var/www/html --php --php-workers 4 --drain-timeout 2m
   wpbridge work --dsn sqlite:///queue.db --handlers hooks --reload -v
   wpbridge work --path . --handlers hooks --processes 2 --dry-run
+  wpbridge work --sites /etc/wpbridge/sites.toml --max-running 8 --max-php 8
 """,
 )
 @site_options
@@ -88,6 +96,7 @@ Examples:
     help="Also take actions over HTTP, as `serve` does.",
 )
 @metrics_option("metrics_listen")
+@sites_daemon_options
 @click.option("--dry-run", is_flag=True, help="Check everything, and show what would be started.")
 @format_option("How --dry-run prints (text).")
 @click.option(
@@ -120,6 +129,8 @@ def work(
     """
     flags = {**flags, "verbose": verbose or None, "web_listen": serves or None}
 
+    if worker is not None:
+        be_site_or_host(worker)
     if worker is not None and worker.startswith(f"{GATEWAY}:"):
         be_gateway(flags_of(ctx, flags), worker)
     if worker is not None:
@@ -129,7 +140,13 @@ def work(
 
         raise SystemExit(serve(settings, worker))
     settings = settings_of(ctx, flags)
+    if settings.sites is not None:
+        check_for_many(flags_of(ctx, flags), watches=watches)
     start_log(settings, is_daemon=True)
+    if dry_run and settings.sites is not None:
+        check_metrics(settings.metrics_listen, settings)
+        plan_sites(settings)
+        return
     if dry_run:
         check_metrics(settings.metrics_listen, settings)
         _plan(settings)
@@ -140,6 +157,8 @@ def work(
         start_log(anew, is_daemon=True)
         return anew
 
+    if settings.sites is not None:
+        raise SystemExit(run_sites(settings, read))
     with ExitStack() as stack:
         beside = None
         if serves is not None:

@@ -11,6 +11,7 @@ DOOR: Final = (
     "notify",
     "service",
     "signals",
+    "sites",
     "supervisor",
     "worker_link",
 )

@@ -73,7 +73,8 @@ class Child:
         *lines, self._buffer = (self._buffer + got).split(b"\n")
         said = []
         for line in lines:
-            with contextlib.suppress(ValueError):
+            # A worker runs handlers, so it may say anything, such as a thousand brackets.
+            with contextlib.suppress(ValueError, RecursionError):
                 told = json.loads(line)
                 said += [told] if isinstance(told, dict) else []
         return said, bool(got) and len(self._buffer) < MOST_BYTES
@@ -123,7 +124,7 @@ def starter(
 
     def start(number: int, handed: bytes) -> Child:
         ours, theirs = socket.socketpair()
-        with theirs, _file_of(handed) as file:
+        with theirs, handed_file(handed) as file:
             told = f"{number}:{theirs.fileno()}:{file.fileno()}"
             process = subprocess.Popen(  # noqa: S603 - this program itself
                 words(told),
@@ -140,7 +141,7 @@ def starter(
     return start
 
 
-def _file_of(data: bytes) -> IO[bytes]:
+def handed_file(data: bytes) -> IO[bytes]:
     """Put data into a file without a name, in memory where that is possible."""
     file: IO[bytes]
     if hasattr(os, "memfd_create"):

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings, combine
-from wpbridge.site.settings_file import named_file
+from wpbridge.site.settings_file import SettingsFile, found_file, named_file
+from wpbridge.system.trusted_files import is_lifted
 
 _OF_ONE_SITE: Final = (
     "PATH",
@@ -71,7 +72,8 @@ class SiteEntry:
     def settings(self, env: Mapping[str, str]) -> Settings:
         """Read this site's settings. Variables of the environment count that name no site.
 
-        Only a process that may obey the site's settings file calls this: one of its user.
+        The settings file is :attr:`config`, or else the one that a command in the folder of the
+        WordPress would find. Only a process of the site's user calls this, since it obeys the file.
 
         Raises:
             ConfigError: the settings file must not be obeyed by this process or has faults.
@@ -81,11 +83,24 @@ class SiteEntry:
             for key, value in env.items()
             if key not in {f"WPBRIDGE_{name}" for name in _OF_ONE_SITE}
         }
-        file = None if self.config is None else named_file(self.config, env)
-        settings = combine(self._flags(), own, self.folder, file)
+        settings = combine(self._flags(), own, self.folder, self._settings_file(own))
         if not self.handlers:
             return settings
         return replace(settings, handlers_folder=str(self.folder))
+
+    @property
+    def home(self) -> Path:
+        """Return the working folder of this site's processes: its WordPress, or the list's."""
+        if self.path is None:
+            return self.folder
+        return self.path if self.path.is_dir() else self.path.parent
+
+    def _settings_file(self, env: Mapping[str, str]) -> SettingsFile | None:
+        if self.config is not None:
+            return named_file(self.config, env)
+        if self.path is None:
+            return None
+        return found_file({"path": self.path}, env, self.home, trusted=is_lifted(env))
 
     def plain_settings(self) -> Settings:
         """Return the settings of who only looks at this site: no file and no variable counts."""

@@ -92,6 +92,15 @@ def opened(way: Connected) -> OpenStore:
         raise
 
 
+def preload() -> None:
+    """Load what connections need, for a process whose copies shall share it. Connects nowhere."""
+    from wpbridge.store.database import mysql, mysql_engine, sqlite  # noqa: PLC0415
+    from wpbridge.store.database.client import choose  # noqa: PLC0415
+
+    choose(DatabaseAddress(driver="mysql", host="127.0.0.1"))
+    del mysql, mysql_engine, sqlite
+
+
 def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Dialect]:
     if address.driver == "sqlite":
         from wpbridge.store.database import sqlite  # noqa: PLC0415 - as one of the kinds is needed

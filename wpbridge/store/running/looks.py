@@ -70,7 +70,6 @@ class LookedQueue:
 
     address: DatabaseAddress
     idle_look: IdleLook
-    has_runners: bool
 
     @property
     def account(self) -> DatabaseAddress:

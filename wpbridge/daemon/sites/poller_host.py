@@ -1,0 +1,142 @@
+"""Starts pollers: each is a copy of this process that becomes a user before it does anything else.
+
+A poller of its own interpreter would take some 30 MB for each user. A copy shares the memory of
+what is loaded, which is wpbridge's own code and nothing of a site. This process has one thread, no
+secret and nothing open but its link, so that a copy inherits nothing else.
+"""
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from wpbridge.daemon.sites.poller import Poller
+from wpbridge.daemon.sites.users import SystemUser, become, limit
+from wpbridge.store.connect import preload
+
+MOST_BYTES: Final = 1 << 16
+"""A request is no longer."""
+POLLER_BYTES: Final = 512 << 20
+"""A poller has no more memory of its own."""
+REAP_SECONDS: Final = 1.0
+_STANDARD: Final = 3
+"""Descriptors below this one are the streams that each program has."""
+
+
+def host_pollers(link: socket.socket) -> None:
+    """Start and end pollers as the scheduler asks, until it is gone.
+
+    A request is one message: a user, an environment, and the descriptor of the poller's link.
+    """
+    # What each poller would load by itself is loaded once, and shared.
+    preload()
+    gc.collect()
+    gc.freeze()
+    ears = selectors.DefaultSelector()
+    ears.register(link, selectors.EVENT_READ)
+    while True:
+        ears.select(REAP_SECONDS)
+        _reap()
+        try:
+            told, descriptors, _, _ = socket.recv_fds(link, MOST_BYTES, 1, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            continue
+        if not told:
+            return
+        request: dict[str, Any] = json.loads(told)
+        _fork(link, descriptors[0], request)
+        os.close(descriptors[0])
+
+
+def ask(link: socket.socket, user: SystemUser, env: Mapping[str, str]) -> socket.socket:
+    """Ask the host for a poller, and return the scheduler's end of its link. Raises OSError."""
+    ours, theirs = socket.socketpair()
+    told = {"user": {**_plain(user)}, "env": dict(env)}
+    try:
+        with theirs:
+            socket.send_fds(link, [json.dumps(told).encode()], [theirs.fileno()])
+    except OSError:
+        ours.close()
+        raise
+    ours.settimeout(0)
+    return ours
+
+
+def _plain(user: SystemUser) -> dict[str, Any]:
+    return {
+        "uid": user.uid,
+        "gid": user.gid,
+        "groups": user.groups,
+        "name": user.name,
+        "home": user.home,
+    }
+
+
+def _fork(link: socket.socket, descriptor: int, request: Mapping[str, Any]) -> None:
+    if os.fork():
+        return
+    # The copy leaves by os._exit alone: nothing of the host may go on in it.
+    try:
+        _be_poller(link, descriptor, request)
+    except BaseException as error:  # noqa: BLE001 - it ends here whatever it was
+        with suppress(OSError):
+            os.write(2, f"wpbridge: a poller ended: {type(error).__name__}\n".encode())
+    finally:
+        os._exit(1)
+
+
+def _be_poller(link: socket.socket, descriptor: int, request: Mapping[str, Any]) -> None:
+    user = SystemUser(**{**request["user"], "groups": tuple(request["user"]["groups"])})
+    limit(POLLER_BYTES)
+    become(user)
+    os.umask(0o077)
+    link.close()
+    _close_all_but(descriptor)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    with suppress(OSError):
+        os.chdir("/")
+    Poller(socket.socket(fileno=descriptor), dict(request["env"])).run()
+
+
+def _close_all_but(kept: int) -> None:
+    os.closerange(_STANDARD, kept)
+    os.closerange(kept + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _reap() -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def start_host(
+    words: Callable[[str], list[str]], env: Mapping[str, str]
+) -> tuple[int, socket.socket]:
+    """Start a process that hosts pollers; returns its process id and the link to it."""
+    import subprocess  # noqa: PLC0415 - the host itself needs it not
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        process = subprocess.Popen(  # noqa: S603 - this program itself
+            words(f"pollers:{theirs.fileno()}"),
+            stdin=subprocess.DEVNULL,
+            env=dict(env),
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+        )
+    ours.settimeout(0)
+    return process.pid, ours
+
+
+def main(told: str) -> None:
+    """Be the host. ``told`` is what the scheduler has put on the command line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    host_pollers(socket.socket(fileno=int(told.partition(":")[2])))
+    sys.exit(0)

@@ -1,0 +1,191 @@
+"""The scheduler's end of the pollers: one for each user, started anew when one has ended."""
+
+import json
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from wpbridge.daemon.sites import poller_host
+from wpbridge.daemon.sites.packing import packed
+from wpbridge.daemon.sites.users import SystemUser, environment
+from wpbridge.dataclass import dataclass
+from wpbridge.site.site_list import SiteEntry
+from wpbridge.telling.log import tell
+
+MOST_CONNECTIONS: Final = 64
+"""So many connections to databases stay open between looks, shared out among the pollers."""
+AGAIN_SECONDS: Final = 5.0
+"""A poller, or their host, that has ended is started again after so long."""
+MOST_BYTES: Final = 1 << 20
+"""A poller's message is no longer."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Poller:
+    """The link to one poller."""
+
+    user: SystemUser
+    link: socket.socket
+    buffer: bytes = b""
+    unsent: bytes = b""
+    """What its socket had no room for."""
+
+    def hear(self) -> tuple[list[dict[str, Any]], bool]:
+        """Return what it has told, and whether more may come."""
+        try:
+            got = self.link.recv(1 << 16)
+        except BlockingIOError:
+            return [], True
+        except OSError:
+            got = b""
+        *lines, self.buffer = (self.buffer + got).split(b"\n")
+        told = []
+        for line in lines:
+            with suppress(ValueError, RecursionError):
+                message = json.loads(line)
+                told += [message] if isinstance(message, dict) else []
+        return told, bool(got) and len(self.buffer) < MOST_BYTES
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message, or keep what there is no room for."""
+        self.unsent += json.dumps(message).encode() + b"\n"
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what was kept."""
+        with suppress(OSError):
+            while self.unsent:
+                self.unsent = self.unsent[self.link.send(self.unsent) :]
+
+
+class Pollers:
+    """All pollers of one daemon, and the process that hosts them."""
+
+    def __init__(
+        self,
+        words: Callable[[str], list[str]],
+        env: Mapping[str, str],
+        selector: selectors.BaseSelector,
+        *,
+        lost: Callable[[SystemUser, str], None],
+    ) -> None:
+        """Start no process yet.
+
+        Args:
+            words: the command that becomes the host.
+            env: the scheduler's environment.
+            selector: watches the links.
+            lost: told of a user whose poller has ended.
+        """
+        self._words, self._env, self._selector, self._lost = words, env, selector, lost
+        self._host: tuple[int, socket.socket] | None = None
+        self._host_at = 0.0
+        self._pollers: dict[SystemUser, _Poller] = {}
+        self._again: dict[SystemUser, float] = {}
+        self._entries: dict[SystemUser, list[SiteEntry]] = {}
+
+    def take(self, entries: Iterable[tuple[SystemUser, SiteEntry]]) -> None:
+        """Serve these sites from now on. A poller whose user has no site any more ends."""
+        self._entries = {}
+        for user, entry in entries:
+            self._entries.setdefault(user, []).append(entry)
+        for user in list(self._pollers):
+            if user not in self._entries:
+                self._close(user)
+            else:
+                self._tell_sites(self._pollers[user])
+
+    def tick(self) -> None:
+        """Start the host and the pollers that are missing."""
+        now = time.monotonic()
+        if self._host is None and now >= self._host_at:
+            self._host_at = now + AGAIN_SECONDS
+            self._start_host()
+        for user in self._entries.keys() - self._pollers.keys():
+            if self._host is not None and now >= self._again.get(user, 0.0):
+                self._again[user] = now + AGAIN_SECONDS
+                self._start(user)
+        for poller in self._pollers.values():
+            poller.flush()
+
+    def look(self, user: SystemUser, names: Sequence[str]) -> bool:
+        """Have sites of a user looked at. False if there is no poller to do it."""
+        poller = self._pollers.get(user)
+        if poller is None:
+            return False
+        poller.send({"look": list(names)})
+        return True
+
+    def hear(self, key: object) -> list[dict[str, Any]] | None:
+        """Return what a poller has told; None if the key of the selector is none of ours."""
+        if key is self:
+            self._hear_host()
+            return []
+        if not isinstance(key, _Poller):
+            return None
+        told, goes_on = key.hear()
+        if not goes_on:
+            self._close(key.user)
+            tell("poller.lost", user=key.user.name)
+            self._lost(key.user, "the process that looks at this user's sites has ended")
+        return [{**one, "uid": key.user.uid} for one in told]
+
+    def close(self) -> None:
+        """End all of them: they end when their links close."""
+        for user in list(self._pollers):
+            self._close(user)
+        if self._host is not None:
+            self._host[1].close()
+            with suppress(ChildProcessError):
+                os.waitpid(self._host[0], 0)
+
+    def _start_host(self) -> None:
+        try:
+            self._host = poller_host.start_host(self._words, self._env)
+        except OSError as error:
+            tell("poller.not_started", error=error.strerror)
+            return
+        self._selector.register(self._host[1], selectors.EVENT_READ, self)
+
+    def _start(self, user: SystemUser) -> None:
+        if self._host is None:
+            return
+        try:
+            link = poller_host.ask(self._host[1], user, environment(user, self._env))
+        except OSError as error:
+            tell("poller.not_started", user=user.name, error=error.strerror)
+            return
+        poller = self._pollers[user] = _Poller(user=user, link=link)
+        self._selector.register(link, selectors.EVENT_READ, poller)
+        self._tell_sites(poller)
+
+    def _tell_sites(self, poller: _Poller) -> None:
+        kept = MOST_CONNECTIONS // max(1, len(self._entries))
+        entries = self._entries[poller.user]
+        poller.send({"sites": [packed(entry) for entry in entries], "kept": kept})
+
+    def _hear_host(self) -> None:
+        if self._host is None:
+            return
+        try:
+            got = self._host[1].recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            got = b""
+        if not got:
+            self._selector.unregister(self._host[1])
+            self._host[1].close()
+            with suppress(ChildProcessError):
+                os.waitpid(self._host[0], 0)
+            self._host = None
+            tell("poller.lost", user="")
+
+    def _close(self, user: SystemUser) -> None:
+        poller = self._pollers.pop(user)
+        self._selector.unregister(poller.link)
+        poller.link.close()
