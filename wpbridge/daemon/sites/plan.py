@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from wpbridge.daemon.sites.schedule import place_of
 from wpbridge.daemon.sites.service import terms_of
+from wpbridge.daemon.sites.states import place_of
 from wpbridge.daemon.sites.users import user_of
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError

@@ -5,7 +5,7 @@ import os
 import selectors
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -71,7 +71,7 @@ class Pollers:
         env: Mapping[str, str],
         selector: selectors.BaseSelector,
         *,
-        lost: Callable[[SystemUser, str], None],
+        lost: Callable[[SystemUser], None],
     ) -> None:
         """Start no process yet.
 
@@ -112,27 +112,26 @@ class Pollers:
         for poller in self._pollers.values():
             poller.flush()
 
-    def look(self, user: SystemUser, names: Sequence[str]) -> bool:
-        """Have sites of a user looked at. False if there is no poller to do it."""
-        poller = self._pollers.get(user)
-        if poller is None:
-            return False
-        poller.send({"look": list(names)})
-        return True
+    def users(self) -> Collection[SystemUser]:
+        """Return the users whose sites can be looked at now."""
+        return self._pollers.keys()
 
-    def hear(self, key: object) -> list[dict[str, Any]] | None:
-        """Return what a poller has told; None if the key of the selector is none of ours."""
+    def look(self, user: SystemUser, names: Sequence[str]) -> None:
+        """Have sites of a user looked at."""
+        self._pollers[user].send({"look": list(names)})
+
+    def hear(self, key: object) -> list[tuple[SystemUser, dict[str, Any]]]:
+        """Return what a poller has told; ``key`` is what the selector has for its link."""
         if key is self:
             self._hear_host()
-            return []
         if not isinstance(key, _Poller):
-            return None
+            return []
         told, goes_on = key.hear()
         if not goes_on:
             self._close(key.user)
             tell("poller.lost", user=key.user.name)
-            self._lost(key.user, "the process that looks at this user's sites has ended")
-        return [{**one, "uid": key.user.uid} for one in told]
+            self._lost(key.user)
+        return [(key.user, message) for message in told]
 
     def close(self) -> None:
         """End all of them: they end when their links close."""

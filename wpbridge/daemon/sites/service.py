@@ -6,8 +6,9 @@ from pathlib import Path
 
 from wpbridge.daemon.notify import VARIABLES, Notifier
 from wpbridge.daemon.sites.schedule import SchedulingTerms
-from wpbridge.daemon.sites.scheduler import Scheduler, SitesTerms
+from wpbridge.daemon.sites.scheduler import Scheduler
 from wpbridge.daemon.sites.site_process import SiteTerms
+from wpbridge.daemon.sites.terms import SitesTerms
 from wpbridge.errors import ConfigError
 from wpbridge.monitor.sites_state import SitesState, state_file
 from wpbridge.site.config import Settings
