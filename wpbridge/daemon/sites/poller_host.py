@@ -9,22 +9,25 @@ import gc
 import json
 import os
 import selectors
-import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+from wpbridge.daemon import signals
 from wpbridge.daemon.sites.poller import Poller
 from wpbridge.daemon.sites.users import SystemUser, become, limit
 from wpbridge.store.connect import preload
 
 MOST_BYTES: Final = 1 << 16
 """A request is no longer."""
+Host: TypeAlias = tuple[subprocess.Popen[bytes], socket.socket]
+"""The process that hosts pollers, and the link to it."""
 POLLER_BYTES: Final = 512 << 20
 """A poller has no more memory of its own."""
-REAP_SECONDS: Final = 1.0
+REAP_SECONDS: Final = 5.0
 _STANDARD: Final = 3
 """Descriptors below this one are the streams that each program has."""
 
@@ -116,12 +119,8 @@ def _reap() -> None:
             pass
 
 
-def start_host(
-    words: Callable[[str], list[str]], env: Mapping[str, str]
-) -> tuple[int, socket.socket]:
-    """Start a process that hosts pollers; returns its process id and the link to it."""
-    import subprocess  # noqa: PLC0415 - the host itself needs it not
-
+def start_host(words: Callable[[str], list[str]], env: Mapping[str, str]) -> Host:
+    """Start a process that hosts pollers; returns it with the link to it. Raises OSError."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         process = subprocess.Popen(  # noqa: S603 - this program itself
@@ -132,11 +131,11 @@ def start_host(
             start_new_session=True,
         )
     ours.settimeout(0)
-    return process.pid, ours
+    return process, ours
 
 
 def main(told: str) -> None:
     """Be the host. ``told`` is what the scheduler has put on the command line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals.deafen()
     host_pollers(socket.socket(fileno=int(told.partition(":")[2])))
     sys.exit(0)

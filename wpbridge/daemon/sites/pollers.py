@@ -1,7 +1,6 @@
 """The scheduler's end of the pollers: one for each user, started anew when one has ended."""
 
 import json
-import os
 import selectors
 import socket
 import time
@@ -82,7 +81,7 @@ class Pollers:
             lost: told of a user whose poller has ended.
         """
         self._words, self._env, self._selector, self._lost = words, env, selector, lost
-        self._host: tuple[int, socket.socket] | None = None
+        self._host: poller_host.Host | None = None
         self._host_at = 0.0
         self._pollers: dict[SystemUser, _Poller] = {}
         self._again: dict[SystemUser, float] = {}
@@ -139,8 +138,7 @@ class Pollers:
             self._close(user)
         if self._host is not None:
             self._host[1].close()
-            with suppress(ChildProcessError):
-                os.waitpid(self._host[0], 0)
+            self._host[0].wait()
 
     def _start_host(self) -> None:
         try:
@@ -179,8 +177,7 @@ class Pollers:
         if not got:
             self._selector.unregister(self._host[1])
             self._host[1].close()
-            with suppress(ChildProcessError):
-                os.waitpid(self._host[0], 0)
+            self._host[0].wait()
             self._host = None
             tell("poller.lost", user="")
 
