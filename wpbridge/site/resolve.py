@@ -113,6 +113,17 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
     return _of_wordpress(path, settings, env)
 
 
+def preload() -> None:
+    """Load what finding a site needs, for a process whose copies shall share it."""
+    import encodings.utf_8_sig  # noqa: PLC0415
+    import tomllib  # noqa: PLC0415
+
+    from wpbridge.site import dropin, wpconfig  # noqa: PLC0415
+    from wpbridge.site.wpconfig import asking, found, request  # noqa: PLC0415
+
+    del encodings, tomllib, dropin, wpconfig, asking, found, request
+
+
 def _of_wordpress(path: Path, settings: Settings, env: Mapping[str, str]) -> Site:
     """Return the site of a configuration, which PHP runs where it has to."""
     from wpbridge.site import wpconfig  # noqa: PLC0415 - a site that is a DSN has no configuration

@@ -93,12 +93,19 @@ def opened(way: Connected) -> OpenStore:
 
 
 def preload() -> None:
-    """Load what connections need, for a process whose copies shall share it. Connects nowhere."""
+    """Load what connections need, for a process whose copies shall share it. Connects nowhere.
+
+    A copy that has become another user may not be able to read Python's own folders any more.
+    """
+    import encodings.idna  # noqa: PLC0415
+    import ssl  # noqa: PLC0415
+
     from wpbridge.store.database import mysql, mysql_engine, sqlite  # noqa: PLC0415
     from wpbridge.store.database.client import choose  # noqa: PLC0415
 
     choose(DatabaseAddress(driver="mysql", host="127.0.0.1"))
-    del mysql, mysql_engine, sqlite
+    choose(DatabaseAddress(driver="mysql", host="127.0.0.1", client="pymysql"))
+    del encodings, ssl, mysql, mysql_engine, sqlite
 
 
 def _engine(address: DatabaseAddress, *, is_runner: bool) -> tuple[Engine, Dialect]:

@@ -18,8 +18,10 @@ from typing import Any, Final, TypeAlias
 
 from wpbridge.daemon import signals
 from wpbridge.daemon.sites.poller import Poller
-from wpbridge.daemon.sites.users import SystemUser, become, limit
-from wpbridge.store.connect import preload
+from wpbridge.daemon.sites.users import SystemUser, limit
+from wpbridge.site import resolve
+from wpbridge.store import connect
+from wpbridge.system.forked import become
 
 MOST_BYTES: Final = 1 << 16
 """A request is no longer."""
@@ -37,17 +39,20 @@ def host_pollers(link: socket.socket) -> None:
 
     A request is one message: a user, an environment, and the descriptor of the poller's link.
     """
-    # What each poller would load by itself is loaded once, and shared.
-    preload()
+    # What each poller would load by itself is loaded once, and shared. A poller may load nothing
+    # later: perhaps its user must not read Python's own folders.
+    resolve.preload()
+    connect.preload()
     gc.collect()
     gc.freeze()
+    link.settimeout(0)
     ears = selectors.DefaultSelector()
     ears.register(link, selectors.EVENT_READ)
     while True:
         ears.select(REAP_SECONDS)
         _reap()
         try:
-            told, descriptors, _, _ = socket.recv_fds(link, MOST_BYTES, 1, socket.MSG_DONTWAIT)
+            told, descriptors, _, _ = socket.recv_fds(link, MOST_BYTES, 1)
         except BlockingIOError:
             continue
         if not told:
@@ -97,7 +102,7 @@ def _fork(link: socket.socket, descriptor: int, request: Mapping[str, Any]) -> N
 def _be_poller(link: socket.socket, descriptor: int, request: Mapping[str, Any]) -> None:
     user = SystemUser(**{**request["user"], "groups": tuple(request["user"]["groups"])})
     limit(POLLER_BYTES)
-    become(user)
+    become(user.uid)
     os.umask(0o077)
     link.close()
     _close_all_but(descriptor)

@@ -15,8 +15,11 @@ LONGEST_RUN_SECONDS: Final = 300.0
 FIRST_FAILURE_SECONDS: Final = 2.0
 FRUITLESS_SECONDS, LONGEST_FRUITLESS_SECONDS = 10.0, 60.0
 """A site whose process found nothing to claim waits so long for its next one."""
+IDLE_SECONDS: Final = 1.5
+"""A process that has had nothing to do for so long makes room for others. It beats each second."""
 START_SECONDS: Final = 120.0
 """A process that is not ready after so long is killed."""
+IDLE: Final = "idle"
 AWAY_SECONDS: Final = 60.0
 """A process whose database is away for so long, and that has nothing in hand, ends."""
 SILENT_SECONDS: Final = 300.0
@@ -72,8 +75,10 @@ class Running:
             site.due_since, site.has_left_over = now, process.is_ready
             return self.failed(site, reason, now)
         site.run_failures, site.reason, site.has_left_over = 0, "", False
-        site.fruitless = 0 if process.counts.get("claimed") else site.fruitless + 1
-        if site.fruitless:
+        if process.counts.get("claimed"):
+            site.fruitless = 0
+        elif process.why == IDLE:
+            site.fruitless += 1
             wait = FRUITLESS_SECONDS * 2.0 ** min(site.fruitless - 1, 10)
             site.start_after = now + self._schedule.later(min(wait, LONGEST_FRUITLESS_SECONDS))
         return None
@@ -136,7 +141,7 @@ class Running:
         for process in processes:
             idle, away = process.idle_since, process.away_since
             if idle is not None and now - idle >= self._schedule.terms.linger:
-                process.end("idle", now)
+                process.end(IDLE, now)
             elif away is not None and now - away >= AWAY_SECONDS and not process.in_hand:
                 process.end("its database does not answer", now)
         if self.is_closed:
@@ -151,7 +156,7 @@ class Running:
     def _dispensable(self, processes: Sequence[SiteProcess], now: float) -> list[SiteProcess]:
         """Return the processes that make room first: idle ones, then those that had their turn."""
         left = [one for one in processes if one.ending_since is None and one.is_ready]
-        idle = [one for one in left if one.idle_since is not None]
+        idle = [one for one in left if one.idle_since and now - one.idle_since >= IDLE_SECONDS]
         busy = [
             one
             for one in left

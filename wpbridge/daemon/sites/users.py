@@ -1,4 +1,4 @@
-"""As whom a site's processes run, and how a process becomes that user.
+"""As whom a site's processes run, with which environment, and within which bounds.
 
 A daemon of root never acts as root for a site. A daemon of anybody else runs everything as itself.
 """
@@ -84,20 +84,6 @@ def environment(user: SystemUser, env: Mapping[str, str]) -> dict[str, str]:
         "LOGNAME": user.name,
         "SHELL": "/bin/sh",
     }
-
-
-def become(user: SystemUser) -> None:
-    """Be this user from now on, with no way back. Does nothing where this process is the user.
-
-    Raises OSError where the system refuses.
-    """
-    if os.geteuid() == user.uid:
-        return
-    os.setgroups(user.groups)
-    os.setresgid(user.gid, user.gid, user.gid)
-    os.setresuid(user.uid, user.uid, user.uid)
-    if 0 in os.getresuid():
-        raise PermissionError("this process could become root again")
 
 
 def limit(most_bytes: int) -> None:
