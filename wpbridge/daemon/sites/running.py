@@ -26,7 +26,7 @@ SILENT_SECONDS: Final = 300.0
 """A process whose loop has given no sign for so long is killed."""
 
 
-class Start(NamedTuple):
+class NextProcess(NamedTuple):
     """A process to start."""
 
     site: ScheduledSite
@@ -42,7 +42,7 @@ class Running:
         self.is_closed = False
         """Whether no process starts any more."""
 
-    def started(self, start: Start, process: SiteProcess) -> None:
+    def started(self, start: NextProcess, process: SiteProcess) -> None:
         """Note that a site's process was started."""
         site = start.site
         site.process, site.due_since, site.runs = process, None, site.runs + 1
@@ -112,13 +112,13 @@ class Running:
         """Return how many PHP workers all processes together may have now."""
         return sum(site.process.php_workers for site in self.sites() if site.process)
 
-    def starts(self, now: float) -> list[Start]:
+    def starts(self, now: float) -> list[NextProcess]:
         """Return the processes to start now; whoever waits longest comes first."""
         if self.is_closed:
             return []
         room = self._schedule.terms.most_running - len(self.sites())
         php = self._schedule.terms.most_php - self.php_in_use()
-        found: list[Start] = []
+        found: list[NextProcess] = []
         for site in self.waiting(now):
             if len(found) >= room:
                 break
@@ -128,7 +128,7 @@ class Running:
                 continue
             granted = min(wanted, php)
             php -= granted
-            found.append(Start(site, granted))
+            found.append(NextProcess(site, granted))
         return found
 
     def _php_wanted(self, site: ScheduledSite) -> int:

@@ -18,7 +18,7 @@ from wpbridge.daemon.sites.pollers import Pollers
 from wpbridge.daemon.sites.schedule import Schedule, ScheduledSite
 from wpbridge.daemon.sites.site_process import COUNTED, SiteProcess
 from wpbridge.daemon.sites.site_runs import SiteRuns
-from wpbridge.daemon.sites.telling import SitesTelling
+from wpbridge.daemon.sites.sites_status import SitesStatus
 from wpbridge.daemon.sites.terms import SitesTerms
 from wpbridge.daemon.sites.users import SystemUser
 from wpbridge.errors import WpbridgeError
@@ -68,7 +68,7 @@ class Scheduler:
         self._runs = SiteRuns(
             schedule, terms.process, self._selector, words=words, env=env, show=show
         )
-        self._telling = SitesTelling(schedule, self._runs.running, notifier, measured)
+        self._status = SitesStatus(schedule, self._runs.running, notifier, measured)
         self._entries: tuple[SiteEntry, ...] = ()
         self._list_at = 0.0
         """When the list is read again."""
@@ -83,7 +83,7 @@ class Scheduler:
             self._selector.register(arrivals, selectors.EVENT_READ, arrivals)
             self._set_stage("working")
             tell("daemon.ready", processes=self._terms.scheduling.most_running)
-            self._notifier.ready(self._telling.status())
+            self._notifier.ready(self._status.status())
             while True:
                 self._tick(time.monotonic())
                 if self._stopped_by is not None and not self._runs.running.sites():
@@ -108,7 +108,7 @@ class Scheduler:
             for user, names in self._schedule.looks(now, self._pollers.users()).items():
                 self._pollers.look(user, names)
         self._runs.tick(now)
-        self._telling.tick(self._terms, now)
+        self._status.tick(self._terms, now)
 
     def _end(self, code: int) -> int:
         self._pollers.close()
@@ -129,19 +129,19 @@ class Scheduler:
             found = self._read_list(self._terms.place)
         except (WpbridgeError, OSError) as error:
             problem = _line(error)
-            if problem != self._telling.list_problem:
+            if problem != self._status.list_problem:
                 tell("sites.list_refused", place=str(self._terms.place), reason=problem)
-            self._telling.list_problem = problem
+            self._status.list_problem = problem
             return
-        self._telling.list_problem = ""
+        self._status.list_problem = ""
         self._take_list(found)
 
     def _take_list(self, found: SiteList) -> None:
         faults = tuple(map(str, found.faults))
         for fault in faults:
-            if fault not in self._telling.faults:
+            if fault not in self._status.faults:
                 tell("sites.fault", reason=fault)
-        self._telling.faults = faults
+        self._status.faults = faults
         before = set(self._schedule.sites)
         self._entries = found.sites
         self._take_entries()
@@ -163,7 +163,7 @@ class Scheduler:
         self._pollers.take(
             (site.user, site.entry) for site in sites if site.user and not site.is_gone
         )
-        self._telling.soon()
+        self._status.soon()
 
     # Hearing
 
@@ -223,7 +223,7 @@ class Scheduler:
         elif number == signals.DUMP:
             for process in self._runs.processes():
                 self._show(f"{process.site}: pid {process.child.pid}, {process.in_hand} in hand")
-        self._telling.soon()
+        self._status.soon()
 
     def _stop(self, number: signal.Signals) -> None:
         if self._stopped_by is not None:
@@ -260,10 +260,10 @@ class Scheduler:
             self._schedule.terms, self._runs.terms = self._terms.scheduling, self._terms.process
             self._runs.end_all("reload")
             self._read_again()
-        self._notifier.ready(self._telling.status())
+        self._notifier.ready(self._status.status())
 
     def _set_stage(self, stage: Any) -> None:
-        self._telling.stage = stage
+        self._status.stage = stage
 
 
 def _line(error: Exception) -> str:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from wpbridge.daemon.sites import site_process
-from wpbridge.daemon.sites.running import Running, Start, outcome_of
+from wpbridge.daemon.sites.running import NextProcess, Running, outcome_of
 from wpbridge.daemon.sites.schedule import Schedule, ScheduledSite
 from wpbridge.daemon.sites.site_process import SiteProcess, SiteTerms
 from wpbridge.daemon.worker_process import RECYCLED
@@ -127,7 +127,7 @@ class SiteRuns:
             again_in_seconds=None if wait is None else round(wait, 1),
         )
 
-    def _start(self, start: Start, now: float) -> None:
+    def _start(self, start: NextProcess, now: float) -> None:
         site = start.site
         if site.user is None:
             return

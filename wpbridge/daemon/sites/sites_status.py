@@ -23,7 +23,7 @@ STATUS_SECONDS: Final = 5.0
 Stage = Literal["starting", "working", "quiet", "stopping"]
 
 
-class SitesTelling:
+class SitesStatus:
     """What has been told, and when it is told again."""
 
     def __init__(
