@@ -17,12 +17,12 @@ CORE = ("action", "daemon", "executors", "outcome", "queue", "runner", "upkeep")
 
 SELF_EVIDENT = """
 answer answers batch child clock connection context cron decision greeting home identity launch
-lifetime line lines listener notifier off order printed processes queue reader restart
+lifetime line lines listener notifier off order printed queue reader restart
 retries retry sent set setup socket state stdout thread totals up watcher writer written
 adding changing matching minting reading starting idling moving noting
 cancel canceled completed gone request submitted enqueue enqueuer failed mailbox retried snooze snoozed stray unrun
 selected selection removed added unknown made
-durability post refused rows measured pages process
+durability post refused rows measured pages
 """
 """Nouns of the core that every reader knows, or that follow from a word of the glossary."""
 
