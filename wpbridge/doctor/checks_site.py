@@ -110,7 +110,7 @@ def wp_cron(examined: ExaminedSite) -> Finding:
         )
     return warning(
         "DISABLE_WP_CRON is set, and no runner has been seen for an hour",
-        "visits start nothing: a system cron or wpbridge has to",
+        "visits do not start the plugin's runner: a system cron or wpbridge has to run the queue",
         fix=fix,
     )
 
