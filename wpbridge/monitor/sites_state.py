@@ -33,7 +33,8 @@ has nothing to do, and ends soon. ``ending``: its process was told to end, and e
 WITHIN_SECONDS: Final = 20.0
 """A file older than this is a dead daemon's."""
 FILE_NAME: Final = "sites.json"
-_OF_ROOT: Final = Path("/run/wpbridge")
+_OF_ROOT: Final = Path("/run/wpbridge-sites")
+"""Not a folder of the units: its mode keeps others out, and their daemons could not enter it."""
 _MOST_BYTES: Final = 64 << 20
 _FORM: Final = 1
 """The number of this form of the file."""
@@ -155,8 +156,8 @@ def _plain(value: Any) -> Any:
 def state_file(settings: Settings, env: Mapping[str, str]) -> Path:
     """Return where the daemon of these settings, or of this user, tells its state.
 
-    Without a setting it is ``/run/wpbridge/sites.json`` for root. For other users it lies in the
-    folder ``wpbridge`` of the user's runtime folder, or in ``/tmp/wpbridge-UID``.
+    Without a setting it is ``/run/wpbridge-sites/sites.json`` for root. For other users it lies in
+    the folder ``wpbridge`` of the user's runtime folder, or in ``/tmp/wpbridge-UID``.
     """
     if settings.sites_state_file is not None:
         return settings.sites_state_file

@@ -92,5 +92,5 @@ def test_the_place_is_said_by_the_settings(tmp_path: Path) -> None:
     told = load({"sites_state_file": "state.json"}, {}, tmp_path)
     assert state_file(told, {}) == tmp_path / "state.json"
     found = state_file(load({}, {}, tmp_path), {"XDG_RUNTIME_DIR": str(tmp_path)})
-    usual = Path("/run/wpbridge") if os.geteuid() == 0 else tmp_path / "wpbridge"
+    usual = Path("/run/wpbridge-sites") if os.geteuid() == 0 else tmp_path / "wpbridge"
     assert found == usual / "sites.json"
