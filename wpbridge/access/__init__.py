@@ -3,6 +3,7 @@
 from typing import Final
 
 DOOR: Final = (
+    "attempts",
     "caller",
     "callers",
     "changing",

@@ -7,6 +7,7 @@ passwords have 142 random bits, so the limit spares the host's time rather than 
 import ipaddress
 import threading
 from collections import OrderedDict
+from copy import copy
 from typing import Final
 
 from wpbridge.access.caller import TooMany
@@ -31,9 +32,20 @@ class Attempts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.site = ""
+        """Which of many sites; empty for the only one."""
         self._lock = threading.Lock()
-        self._failures: OrderedDict[tuple[str, str], tuple[int, float]] = OrderedDict()
-        """How many failures there were, and when the first was, by user and address."""
+        self._failures: OrderedDict[tuple[str, str, str], tuple[int, float]] = OrderedDict()
+        """How many failures there were, and when the first was, by site, user and address."""
+
+    def of_site(self, name: str) -> "Attempts":
+        """Return the attempts at one of many sites. They are remembered here, beside the others.
+
+        A gateway that closes and opens its sites does not forget by that who has tried.
+        """
+        found = copy(self)
+        found.site = name
+        return found
 
     def check(self, user: str, address: str) -> None:
         """Refuse an attempt after too many failures, whether or not the password is right.
@@ -43,7 +55,7 @@ class Attempts:
         """
         now = self._clock.monotonic()
         with self._lock:
-            for scope, most in _scopes(user, address):
+            for scope, most in _scopes(self.site, user, address):
                 count, since = self._failures.get(scope, (0, now))
                 left = since + WINDOW_SECONDS - now
                 if count >= most and left > 0:
@@ -53,7 +65,7 @@ class Attempts:
         """Count a failure."""
         now = self._clock.monotonic()
         with self._lock:
-            for scope, _ in _scopes(user, address):
+            for scope, _ in _scopes(self.site, user, address):
                 count, since = self._failures.pop(scope, (0, now))
                 if now - since >= WINDOW_SECONDS:
                     count, since = 0, now
@@ -62,11 +74,11 @@ class Attempts:
                 self._failures.popitem(last=False)
 
 
-def _scopes(user: str, address: str) -> list[tuple[tuple[str, str], int]]:
+def _scopes(site: str, user: str, address: str) -> list[tuple[tuple[str, str, str], int]]:
     # Logins that differ in letter case are the same user's.
     name = user.casefold()[:LOGIN_CHARACTERS]
-    scopes = [((name, address), MOST_OF_BOTH), ((name, "*"), MOST_OF_USER)]
-    return scopes if _is_here(address) else [*scopes, (("", address), MOST_OF_ADDRESS)]
+    scopes = [((site, name, address), MOST_OF_BOTH), ((site, name, "*"), MOST_OF_USER)]
+    return scopes if _is_here(address) else [*scopes, ((site, "", address), MOST_OF_ADDRESS)]
 
 
 def _is_here(address: str) -> bool:

@@ -53,6 +53,7 @@ class Callers:
         *,
         wordpress_login: bool = False,
         roles: Mapping[str, tuple[Right, ...]] = WORDPRESS_ROLES,
+        attempts: Attempts | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Look callers up in a store.
@@ -61,13 +62,14 @@ class Callers:
             store: the site's. Nobody else may use it meanwhile.
             wordpress_login: whether application passwords count (``[web] wordpress_login``).
             roles: what capabilities and roles allow (``[web] roles``).
+            attempts: the failed attempts of late; None to begin anew.
             clock: for tests.
         """
         self._store = store
         self._has_logins = wordpress_login
         self._roles = roles
         self._clock = clock or SystemClock()
-        self._attempts = Attempts(self._clock)
+        self._attempts = attempts or Attempts(self._clock)
         self._tokens = Tokens(store, self._clock)
         self._turn = threading.RLock()
         """Held by the thread that uses the store."""

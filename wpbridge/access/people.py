@@ -45,6 +45,7 @@ class People:
         proxy_header: str | None = None,
         proxy_from: tuple[str, ...] = (),
         proxy_role: str = "none",
+        attempts: Attempts | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Look people up in a store.
@@ -55,6 +56,7 @@ class People:
             proxy_header: the name of a proxy's header (``[web] proxy_header``); None for none.
             proxy_from: from which addresses it counts (``[web] proxy_from``).
             proxy_role: of whom is no user of wpbridge (``[web] proxy_role``).
+            attempts: the failed attempts of late; None to begin anew.
             clock: for tests.
         """
         self._store = store
@@ -62,7 +64,7 @@ class People:
         self._proxy = proxies.Proxies(proxy_from if proxy_header else ())
         self._proxy_role = proxy_role
         self._clock = clock or SystemClock()
-        self._attempts = Attempts(self._clock)
+        self._attempts = attempts or Attempts(self._clock)
         self._cookies = SessionCookies(store, self._clock)
         self._known = KnownPeople(self._clock)
         self._turn = threading.RLock()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
-from wpbridge.cli.sites import check_one_or_many, followed, listed_of, sites_option
+from wpbridge.cli.sites import check_one_or_many, listed_of, sites_option
 from wpbridge.cli.terminal import print_line
 from wpbridge.clock import SystemClock
 from wpbridge.daemon.log_setup import start_log
@@ -84,7 +84,7 @@ def exporter(ctx: click.Context, *, dry_run: bool, verbose: int, **flags: Any) -
             seen = gauges = ends.enter_context(closing(CachedGauges.of(settings)))
             server = endpoint.serve(listen, gauges.numbers, site=site, token=token)
         else:
-            seen = many = ends.enter_context(closing(followed(settings)))
+            seen = many = ends.enter_context(closing(_followed(settings)))
             server = endpoint.serve_sites(
                 listen, lambda: numbers_of(many.latest(), SystemClock().now()), token=token
             )
@@ -93,6 +93,12 @@ def exporter(ctx: click.Context, *, dry_run: bool, verbose: int, **flags: Any) -
         print_line(f"metrics at {server.address}", err=True)
         Notifier.of(os.environ).ready(f"metrics at {server.address}")
         over.wait()
+
+
+def _followed(settings: Settings) -> "FollowedSites":
+    from wpbridge.monitor.followed_sites import FollowedSites  # noqa: PLC0415 - for many sites
+
+    return FollowedSites.of(listed_of(settings).place, os.environ)
 
 
 def _check(settings: Settings, listen: str) -> None:

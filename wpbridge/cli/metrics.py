@@ -116,3 +116,33 @@ def measured(
         ) as server:
             print_line(f"metrics at {server.address}", err=True)
             yield found
+
+
+@contextlib.contextmanager
+def sites_measured(listen: str | None, settings: Settings) -> Iterator[None]:
+    """Tell the metrics of the sites of a list while this block runs; nowhere without an address.
+
+    Raises:
+        ConfigError: as :func:`measured`, or the settings name no list.
+    """
+    if listen is None or settings.sites is None:
+        yield
+        return
+    from wpbridge.clock import SystemClock  # noqa: PLC0415 - few commands tell metrics
+    from wpbridge.monitor import endpoint  # noqa: PLC0415
+    from wpbridge.monitor.followed_sites import FollowedSites  # noqa: PLC0415
+    from wpbridge.monitor.site_gauges import numbers_of  # noqa: PLC0415
+
+    place = settings.sites.absolute()
+    with (
+        closing(FollowedSites.of(place, os.environ, strict=True)) as followed,
+        closing(
+            endpoint.serve_sites(
+                listen,
+                lambda: numbers_of(followed.latest(), SystemClock().now()),
+                token=settings.metrics_token,
+            )
+        ) as server,
+    ):
+        print_line(f"metrics at {server.address}", err=True)
+        yield

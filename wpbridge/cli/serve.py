@@ -10,13 +10,15 @@ from typing import Any, NoReturn
 import click
 
 from wpbridge.cli.exit_codes import Exit
-from wpbridge.cli.metrics import check_metrics, measured, metrics_option
+from wpbridge.cli.metrics import check_metrics, measured, metrics_option, sites_measured
 from wpbridge.cli.options import flags_of, one_line_errors, settings_of, site_options
+from wpbridge.cli.sites import check_one_or_many, listed_of, sites_option
 from wpbridge.cli.terminal import print_line
 from wpbridge.daemon.handover import unpacked
 from wpbridge.daemon.log_setup import start_log
 from wpbridge.daemon.service import Gateway, supervise
 from wpbridge.errors import ConfigError
+from wpbridge.site.config import Settings
 from wpbridge.site.web_kinds import Listen
 
 
@@ -27,9 +29,17 @@ Examples:
   wpbridge serve --path /var/www/html
   wpbridge serve --path /var/www/html --listen 127.0.0.1:9000 --base-path /queue
   wpbridge serve --dsn sqlite:///queue.db --listen unix:/run/wpbridge/http.sock
+  wpbridge serve --sites /etc/wpbridge/sites.toml --home office
 """,
 )
 @site_options
+@sites_option
+@click.option(
+    "--home",
+    "web_home",
+    metavar="NAME",
+    help="The site of the list whose admins see the index of all sites.",
+)
 @click.option(
     "--listen",
     "web_listen",
@@ -73,32 +83,41 @@ def serve(
     put nginx or Caddy in front of it. On TERM or INT it accepts no new connections, answers the
     requests that run, and exits with 0. On a second one it ends at once. On HUP, with several
     workers, it reads the settings anew.
+
+    With --sites it serves each site of a list below /s/NAME/, and an index of all sites below
+    /sites/. Each site has its own people, keys and cookies.
     """
     flags = {**flags, "verbose": verbose or None}
     if worker is not None:
         be_gateway(flags_of(ctx, flags), worker)
     settings = settings_of(ctx, flags)
+    check_one_or_many(settings)
     serving = gateway("serving")
     start_log(settings)
     if dry_run:
-        check_metrics(settings.web_metrics, settings)
-        serving.check(settings)
-        where = Listen.of(settings.web_listen)
-        print_line(f"would listen on {where.told}{settings.web_base_path}")
+        _check(settings)
         return
 
     def ready(address: str) -> None:
         print_line(f"listening on {address}{settings.web_base_path}", err=True)
 
     if settings.web_workers == 1:
-        app = serving.application(settings)
-        with measured(settings.web_metrics, settings, also=app.state.metrics.numbers):
+        if settings.sites is None:
+            app = serving.application(settings)
+            telling = measured(settings.web_metrics, settings, also=app.state.metrics.numbers)
+        else:
+            app = gateway("many.serving").many_sites(settings)
+            telling = sites_measured(settings.web_metrics, settings)
+        with telling:
             serving.serve(app, settings, ready=ready)
         return
-    with (
-        closing(gateway("listening").opened(settings)) as ear,
-        measured(settings.web_metrics, settings, has_places=False) as numbers,
-    ):
+    if settings.sites is None:
+        telling = measured(settings.web_metrics, settings, has_places=False)
+    else:
+        # Each process asks the same once more. Here it is told before there are any.
+        gateway("many.serving").many_sites(settings)
+        telling = sites_measured(settings.web_metrics, settings)
+    with closing(gateway("listening").opened(settings)) as ear, telling as numbers:
         ready(ear.told)
         code = supervise(
             settings,
@@ -110,6 +129,18 @@ def serve(
         )
     # To be told to stop is no failure of a server.
     raise SystemExit(0 if code in {Exit.INTERRUPTED, Exit.TERMINATED} else code)
+
+
+def _check(settings: Settings) -> None:
+    """Find out whether it could be served, and say so. Nothing listens."""
+    check_metrics(settings.web_metrics, settings)
+    if settings.sites is None:
+        gateway("serving").check(settings)
+    else:
+        gateway("many.serving").many_sites(settings)
+        listed_of(settings).refuse()
+    where = Listen.of(settings.web_listen)
+    print_line(f"would listen on {where.told}{settings.web_base_path}")
 
 
 def be_gateway(flags: Mapping[str, Any], worker: str) -> NoReturn:

@@ -18,13 +18,11 @@ from wpbridge.clock import SystemClock
 from wpbridge.errors import ConfigError, InputError
 from wpbridge.site.moments import parse_duration
 from wpbridge.site.site_list import SiteEntry, SiteList, read_sites
-from wpbridge.system import own_program
 from wpbridge.system.trusted_files import is_lifted
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from wpbridge.monitor.followed_sites import FollowedSites
     from wpbridge.monitor.sites_standing import Standing
     from wpbridge.site.config import Settings
 
@@ -166,6 +164,7 @@ Examples:
 @click.option(
     "--follow", type=float, hidden=True, help="Look anew so often, for another process of wpbridge."
 )
+@click.option("--strict", is_flag=True, hidden=True, help="Read no wp-config.php of others.")
 @list_options(STATUS_FIELDS)
 @click.pass_context
 @one_line_errors
@@ -176,6 +175,7 @@ def status(
     late: str,
     timeout: str,
     follow: float | None,
+    strict: bool,
     fields: str | None,
     field: str | None,
     **flags: Any,
@@ -190,7 +190,7 @@ def status(
     lives if there is one. Exit 1: something is bad.
     """
     if follow is not None:
-        _follow(flags["sites"], follow)
+        _follow(flags["sites"], follow, strict=strict)
     check_fields(STATUS_FIELDS, fields, field)
     limit, patience = parse_duration(late, "--late"), parse_duration(timeout, "--timeout")
     if not patience:
@@ -214,7 +214,7 @@ def status(
         raise SystemExit(Exit.ERROR)
 
 
-def _follow(place: str, every_seconds: float) -> None:
+def _follow(place: str, every_seconds: float, *, strict: bool) -> None:
     """Look at the sites over and over, for another process of wpbridge: JSON lines, for ever.
 
     No settings are read: the list says everything.
@@ -229,30 +229,9 @@ def _follow(place: str, every_seconds: float) -> None:
         lambda: read_sites(Path(place), os.environ),
         say_line,
         trusted=is_lifted(os.environ),
+        strict=strict,
         every_seconds=every_seconds,
     )
-
-
-def followed(settings: "Settings", *, every_seconds: float | None = None) -> "FollowedSites":
-    """Begin to follow the sites of the list that the settings name.
-
-    Raises:
-        ConfigError: they name none, or it cannot be read.
-    """
-    from wpbridge.monitor.followed_sites import FollowedSites  # noqa: PLC0415 - few follow sites
-    from wpbridge.monitor.site_stream import EVERY_SECONDS  # noqa: PLC0415
-
-    place, every = listed_of(settings).place, every_seconds or EVERY_SECONDS
-    words = [
-        *own_program.command(),
-        "sites",
-        "status",
-        "--sites",
-        str(place),
-        "--follow",
-        f"{every:g}",
-    ]
-    return FollowedSites(words, os.environ)
 
 
 def _standings(
@@ -260,6 +239,7 @@ def _standings(
 ) -> tuple[list["Standing"], str]:
     """Look at each site of the list; return how they stand, and what is wrong with the daemon."""
     from wpbridge.monitor import sites_standing, sites_state  # noqa: PLC0415 - needs the store
+    from wpbridge.monitor.followed_sites import Followed  # noqa: PLC0415
     from wpbridge.monitor.site_look import look_at_each  # noqa: PLC0415
 
     listed = listed_of(settings)
@@ -268,8 +248,13 @@ def _standings(
     looks = dict(
         look_at_each(listed.sites, trusted=is_lifted(os.environ), seconds=patience.total_seconds())
     )
+    found = Followed(
+        places={entry.name: entry.place for entry in listed.sites},
+        faults=listed.faults,
+        looks=looks,
+    )
     now = SystemClock().now()
-    return sites_standing.standings(listed, looks, daemon.state, now, late=late), daemon.problem
+    return sites_standing.standings(found, daemon.state, now, late=late), daemon.problem
 
 
 def _row(one: "Standing") -> dict[str, Any]:

@@ -5,11 +5,14 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from wpbridge.dataclass import dataclass
 from wpbridge.monitor.site_look import SiteLook
+from wpbridge.monitor.site_stream import EVERY_SECONDS
 from wpbridge.site.site_list import SiteFault
+from wpbridge.system import own_program
 from wpbridge.telling.log import tell
 
 AGAIN_SECONDS: Final = 5.0
@@ -52,6 +55,23 @@ class FollowedSites:
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="wpbridge-sites", daemon=True)
         self._thread.start()
+
+    @classmethod
+    def of(
+        cls,
+        place: Path,
+        env: Mapping[str, str],
+        *,
+        strict: bool = False,
+        every_seconds: float = EVERY_SECONDS,
+    ) -> "FollowedSites":
+        """Begin to follow the sites of a list, each of which is looked at so often.
+
+        With ``strict`` no ``wp-config.php`` is read that other users can change.
+        """
+        words = ["sites", "status", "--sites", str(place), "--follow", f"{every_seconds:g}"]
+        more = ["--strict"] if strict else []
+        return cls([*own_program.command(), *words, *more], env)
 
     def latest(self) -> Followed:
         """Return what is known."""

@@ -95,6 +95,7 @@ def look_at_each(
     entries: Iterable[SiteEntry | NotBefore],
     *,
     trusted: bool,
+    strict: bool = False,
     most: int = AT_ONCE,
     seconds: float = SECONDS,
 ) -> Iterator[tuple[str, Sequence[SiteLook]]]:
@@ -105,19 +106,21 @@ def look_at_each(
     Args:
         entries: the sites. The next one is asked for when there is room for it.
         trusted: whether PHP may run the ``wp-config.php`` of other users.
+        strict: whether no ``wp-config.php`` is read that other users can change, unless trusted.
         most: how many at once.
         seconds: how long each may take.
     """
     pieces = (
-        one if isinstance(one, NotBefore) else _piece(one, trusted=trusted) for one in entries
+        one if isinstance(one, NotBefore) else _piece(one, trusted=trusted, strict=strict)
+        for one in entries
     )
     for done in run_each(pieces, most=most, seconds=seconds):
         yield done.key, tuple(_looks_of(done, seconds))
 
 
-def _piece(entry: SiteEntry, *, trusted: bool) -> Piece[str]:
+def _piece(entry: SiteEntry, *, trusted: bool, strict: bool) -> Piece[str]:
     uid = uid_of(entry)
-    reading = Reading.of(entry, uid, trusted=trusted)
+    reading = Reading.of(entry, uid, trusted=trusted)._replace(is_strict=strict and not trusted)
     return Piece(entry.name, partial(_answer, entry, reading), uid)
 
 
@@ -139,6 +142,8 @@ class Reading(NamedTuple):
 
     ask_php: Literal["never", "auto"]
     env: Mapping[str, str]
+    is_strict: bool = False
+    """Whether it is not read if others than the user who looks can change it."""
 
     @classmethod
     def of(cls, entry: SiteEntry, uid: int | None, *, trusted: bool) -> "Reading":
@@ -185,8 +190,8 @@ def site_of(entry: SiteEntry, reading: Reading) -> Site:
     Raises:
         ConfigError, SiteError, WpCliError: as :func:`wpbridge.site.resolve.resolve`.
     """
-    settings = replace(entry.plain_settings(), ask_php=reading.ask_php)
-    return resolve(settings, reading.env, entry.folder)
+    settings = entry.safe_settings(trusted=not reading.is_strict)
+    return resolve(replace(settings, ask_php=reading.ask_php), reading.env, entry.folder)
 
 
 def _alone(entry: SiteEntry, site: Site, now: datetime) -> SiteLook:

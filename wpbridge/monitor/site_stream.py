@@ -22,6 +22,7 @@ def stream(
     say: Callable[[dict[str, Any]], None],
     *,
     trusted: bool,
+    strict: bool = False,
     every_seconds: float = EVERY_SECONDS,
 ) -> None:
     """Look at the sites of a list for ever, and say what is found.
@@ -33,9 +34,11 @@ def stream(
         read: reads the list.
         say: takes one message at a time: a list, why it cannot be read, or the looks at one entry.
         trusted: see :func:`wpbridge.monitor.site_look.look_at_each`.
+        strict: see there.
         every_seconds: how long a round takes.
     """
-    for name, looks in look_at_each(_rounds(read, say, every_seconds), trusted=trusted):
+    rounds = _rounds(read, say, every_seconds)
+    for name, looks in look_at_each(rounds, trusted=trusted, strict=strict):
         say({"entry": name, "looks": [look.to_json() for look in looks]})
 
 

@@ -1,6 +1,7 @@
 """How each site of a list stands: by what its daemon tells, and by a look at its tables."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -8,9 +9,10 @@ from typing import Final, NamedTuple
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 from wpbridge.monitor import sites_state
+from wpbridge.monitor.followed_sites import Followed
 from wpbridge.monitor.site_look import SiteLook
 from wpbridge.monitor.sites_state import SitesState, SiteState
-from wpbridge.site.site_list import SiteFault, SiteList
+from wpbridge.site.site_list import SiteFault
 
 LATE: Final = timedelta(minutes=10)
 """A site whose oldest due action has waited for longer is bad. The alert Backlog begins there."""
@@ -49,11 +51,13 @@ class Daemon(NamedTuple):
 
 def daemon_of(file: Path, place: Path) -> Daemon:
     """Read the state of the daemon that serves the list at ``place``."""
+    # Without a daemon, cron may run the sites. That of another user tells nobody else.
+    if not os.access(file, os.R_OK):
+        return Daemon(None)
     try:
         state = sites_state.read(file)
     except ConfigError as error:
-        # Without a daemon, cron may run the sites.
-        return Daemon(None, str(error) if file.exists() else "")
+        return Daemon(None, str(error))
     if Path(state.place) != place:
         return Daemon(None)
     if state.is_old():
@@ -62,8 +66,7 @@ def daemon_of(file: Path, place: Path) -> Daemon:
 
 
 def standings(
-    listed: SiteList,
-    looks: Mapping[str, Sequence[SiteLook]],
+    followed: Followed,
     daemon: SitesState | None,
     now: datetime,
     *,
@@ -72,19 +75,18 @@ def standings(
     """Return how the sites of a list stand, in its order; its faults come last.
 
     Args:
-        listed: the list.
-        looks: the looks at each entry, by its name.
+        followed: the list, and the looks at its entries.
         daemon: what the daemon tells; None where there is none.
         now: the present moment.
         late: for how long an action may be due before its site is bad; None for any time.
     """
     told = {} if daemon is None else {site.name: site for site in daemon.sites}
     found = [
-        _standing(look, entry.place, told.get(look.name), now, late)
-        for entry in listed.sites
-        for look in looks.get(entry.name) or [SiteLook(name=entry.name, at=now, is_known=False)]
+        _standing(look, place, told.get(look.name), now, late)
+        for name, place in followed.places.items()
+        for look in followed.looks.get(name) or [SiteLook(name=name, at=now, is_known=False)]
     ]
-    return [*found, *map(_of_fault, listed.faults)]
+    return [*found, *map(_of_fault, followed.faults)]
 
 
 def bad_first(found: Iterable[Standing]) -> list[Standing]:

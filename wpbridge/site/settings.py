@@ -235,6 +235,8 @@ class Settings:
     """Callbacks may go to private hosts that an API key names; to addresses it names, always."""
     web_ui: bool = _setting(True, kinds.boolean, "web")
     """`wpbridge serve` shows the dashboard, too."""
+    web_home: str | None = _setting(None, kinds.text, "web")
+    """The site of a list whose admins see the index of all sites, by its name."""
     web_url: str | None = _setting(None, web_kinds.http_url, "web")
     """The address at which people open the dashboard, for links to it."""
     web_hosts: tuple[str, ...] = _setting((), web_kinds.hosts, "web")

@@ -3,6 +3,7 @@
 :mod:`wpbridge.site.site_list` reads such a list.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import field, replace
@@ -10,10 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from wpbridge.dataclass import dataclass
-from wpbridge.errors import ConfigError
+from wpbridge.errors import ConfigError, NotObeyed
 from wpbridge.site.config import Settings, combine
 from wpbridge.site.settings_file import SettingsFile, found_file, named_file
-from wpbridge.system.trusted_files import is_lifted
+from wpbridge.system.trusted_files import LIFTS, is_lifted, owner_name
 
 _OF_ONE_SITE: Final = (
     "PATH",
@@ -107,6 +108,33 @@ class SiteEntry:
         flags = self._flags()
         del flags["handlers"]
         return combine(flags, {}, self.folder, None)
+
+    def safe_settings(self, *, trusted: bool) -> Settings:
+        """Return the settings of who looks at this site and must not read what others can change.
+
+        A ``wp-config.php`` may name files, and hosts to which what stands in them is sent. So it is
+        read only if nobody but this process's user and root can change it. Else the list must name
+        the database, and nothing in the folder of the site is read. PHP is asked in the first case
+        alone.
+
+        Args:
+            trusted: whether each ``wp-config.php`` is read, whoever can change it.
+
+        Raises:
+            NotObeyed: another user can change it, and the list names no database.
+        """
+        plain, is_ours = self.plain_settings(), self.owner in {0, os.geteuid()}
+        if self.path is None or is_ours:
+            return plain
+        if not trusted and self.dsn is None:
+            raise NotObeyed(
+                f"{owner_name(self.owner or 0)} can change {self.path}, and no wp-config.php of"
+                " others is read here: name its database in the list, with dsn and"
+                f" table_prefix, or set {LIFTS}=1"
+            )
+        if trusted and self.dsn is None:
+            return replace(plain, ask_php="never")
+        return replace(plain, path=None)
 
     def _flags(self) -> dict[str, object]:
         return {

@@ -82,6 +82,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "gateway.request": Kind(
         ACCESS, _INFO, ("method", "path", "status", "milliseconds", "bytes", "caller")
     ),
+    "gateway.list_unread": Kind(_GATEWAY, _WARNING, ("reason",)),
+    "gateway.site_unopened": Kind(_GATEWAY, _WARNING, ("entry", "reason")),
     "gateway.own_runner": Kind(_GATEWAY, _WARNING, ("reason",)),
     "gateway.one_by_one": Kind(_GATEWAY, _WARNING, ("reason",)),
     "handler.failed": Kind(_HANDLER, _DEBUG),

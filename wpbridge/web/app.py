@@ -52,13 +52,19 @@ def make_app(
     """
     holder: dict[str, Any] = {}
 
+    def prepare() -> None:
+        holder["parts"] = open_parts()
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
-            holder["parts"] = app.state.parts = open_parts()
+            if not holder:
+                prepare()
         except WpbridgeError as error:
             app.state.why_not = error
             raise
+        app.state.parts = holder["parts"]
+        app.state.let_go = holder["parts"].watching.let_go
         holder["gate"] = gate_of(holder["parts"].callers, holder["parts"].rates)
         try:
             yield
@@ -87,6 +93,8 @@ def make_app(
         lifespan=lifespan,
         exception_handlers={HTTPException: _http_error, Exception: _broken},
     )
+    # Opens the parts before the server starts. It waits for the database, on any thread.
+    app.state.prepare = prepare
     app.state.table = tuple(routes)
     app.state.routes = table
     app.state.base_path = base_path

@@ -7,11 +7,13 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
+from wpbridge.access.attempts import Attempts
 from wpbridge.access.callers import Callers
 from wpbridge.access.rates import Rates
 from wpbridge.action import ActionId
@@ -35,13 +37,17 @@ from wpbridge.web.listening import opened
 from wpbridge.web.metrics import Metrics
 from wpbridge.web.origins import ApiOrigins
 from wpbridge.web.own_runner import OwnRunner
-from wpbridge.web.pages.mounted import page_routes
+from wpbridge.web.pages.mounted import index_routes, page_routes
 from wpbridge.web.pages.opening import open_pages
 from wpbridge.web.protocol import StrictProtocol
 from wpbridge.web.readers import Readers
+from wpbridge.web.routes import ROUTES
 from wpbridge.web.sender import Sender
 from wpbridge.web.watching import Watching
 from wpbridge.web.writer import Writer
+
+if TYPE_CHECKING:
+    from wpbridge.web.many.index import SitesIndex
 
 DRAIN_SECONDS: Final = 15
 """What takes longer at the end is cut. Nobody waits for news any more then, and a body that has
@@ -55,11 +61,19 @@ def application(
     *,
     runs_own: bool = True,
     is_alone: bool = True,
+    attempts: Attempts | None = None,
+    index: "tuple[SitesIndex, str] | None" = None,
 ) -> Starlette:
     """Return the gateway of one site as an ASGI application.
 
-    ``runs_own`` says whether it also runs wpbridge's own hooks, such as callbacks. ``is_alone``
-    says that no supervisor adds up what it counts.
+    Args:
+        settings: with which it serves the site.
+        env: the environment.
+        runs_own: whether it also runs wpbridge's own hooks, such as callbacks.
+        is_alone: whether no supervisor adds up what it counts.
+        attempts: the failed attempts to get in of late; None to begin anew.
+        index: makes it the index of many sites, which has no API and one page: what that shows,
+            and what stands before the names of sites in their addresses.
     """
     base_path = settings.web_base_path
     site = resolve(settings, env)
@@ -97,6 +111,7 @@ def application(
                 open_queue().store,
                 wordpress_login=settings.web_wordpress_login,
                 roles=settings.web_roles,
+                attempts=attempts,
             ),
             rates=Rates(),
             refusal=lambda queue: own_hooks.refusal(queue.store),
@@ -105,11 +120,19 @@ def application(
             troubles=_troubles,
             metrics=metrics,
             counted=counted,
-            pages=open_pages(settings, site, open_queue) if settings.web_ui else None,
+            pages=open_pages(settings, site, open_queue, attempts=attempts, index=index)
+            if settings.web_ui
+            else None,
             base_path=base_path,
         )
 
-    app = make_app(open_parts, pages=page_routes if settings.web_ui else None, base_path=base_path)
+    pages = page_routes if index is None else index_routes
+    app = make_app(
+        open_parts,
+        routes=ROUTES if index is None else (),
+        pages=pages if settings.web_ui else None,
+        base_path=base_path,
+    )
     if settings.web_origins:
         app.add_middleware(ApiOrigins, origins=settings.web_origins, base_path=base_path)
     if settings.web_access_log != "none":
@@ -136,7 +159,20 @@ def check(settings: Settings, env: Mapping[str, str] = os.environ) -> None:
         _troubles(queue)
 
 
-def config_of(app: Starlette) -> uvicorn.Config:
+class Served(Protocol):
+    """An ASGI application as the server sees it: one site's, or that of many sites."""
+
+    @property
+    def state(self) -> Any:
+        """Return what is known of it: ``base_path``, ``counted``, and ``let_go`` once it runs."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        ...
+
+
+def config_of(app: Served) -> uvicorn.Config:
     """Return how uvicorn is to serve the gateway."""
     # It would tell in its own words what the gateway tells in its log.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)
@@ -158,7 +194,7 @@ def config_of(app: Starlette) -> uvicorn.Config:
 class Server(uvicorn.Server):
     """Uvicorn's server, which ends in order when it is told to."""
 
-    def __init__(self, app: Starlette, *, ready: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, app: Served, *, ready: Callable[[], None] = lambda: None) -> None:
         """Take the gateway, and what is called when it answers."""
         super().__init__(config_of(app))
         self._app = app
@@ -200,12 +236,11 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Let everybody go who waits for news, and end when the others have their answers."""
-        parts: Parts = self._app.state.parts
-        parts.watching.let_go()
+        self._app.state.let_go()
         await super().shutdown(sockets)
 
 
-def serve(app: Starlette, settings: Settings, *, ready: Callable[[str], None]) -> None:
+def serve(app: Served, settings: Settings, *, ready: Callable[[str], None]) -> None:
     """Serve the gateway until TERM or INT: no new connections then, and what runs is answered.
 
     Raises:

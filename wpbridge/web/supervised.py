@@ -13,13 +13,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from starlette.applications import Starlette
-
 from wpbridge.daemon.signals import deafen
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 from wpbridge.telling.numbers import Numbers
-from wpbridge.web.serving import Server, application
+from wpbridge.web.serving import Served, Server, application
 
 _FIRST: Final = "1"
 """The number of the process that also runs wpbridge's own hooks."""
@@ -47,7 +45,13 @@ def serve(settings: Settings, told: str) -> int:
         sock.set_inheritable(False)
     deafen()
     runs_own = told.split(":", maxsplit=1)[0] == _FIRST
-    app = application(settings, runs_own=runs_own, is_alone=False)
+    app: Served
+    if settings.sites is None:
+        app = application(settings, runs_own=runs_own, is_alone=False)
+    else:
+        from wpbridge.web.many.serving import many_sites  # noqa: PLC0415 - most have one site
+
+        app = many_sites(settings)
     server = _Supervised(app, lambda said: _say(link, said))
     threading.Thread(target=_obey, args=(link, server), name="wpbridge-link", daemon=True).start()
     server.serve_at(ear)
@@ -59,7 +63,7 @@ def serve(settings: Settings, told: str) -> int:
 class _Supervised(Server):
     """A server that gives signs of life."""
 
-    def __init__(self, app: Starlette, say: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, app: Served, say: Callable[[dict[str, Any]], None]) -> None:
         super().__init__(app, ready=lambda: say({"event": "ready", "files": []}))
         self._say = say
         self._take: Callable[[], Numbers] = app.state.counted.take

@@ -117,6 +117,7 @@ origins = ["https://shop.example"]
 metrics = "127.0.0.1:9001"
 ui = false
 url = "https://queue.example"
+home = "office"
 hosts = ["queue.example"]
 on_site = true
 proxy_header = "X-Remote-User"
@@ -423,6 +424,7 @@ def test_a_full_file(cwd: Path) -> None:
         web_roles={"editor": ("enqueue", "read")},
         web_ui=False,
         web_url="https://queue.example",
+        web_home="office",
         web_hosts=("queue.example",),
         web_on_site=True,
         web_proxy_header="X-Remote-User",

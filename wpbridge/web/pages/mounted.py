@@ -1,7 +1,7 @@
 """Put the pages beside the gateway's API: routes, and before each answer its checks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from wpbridge.web.calls import Parts
 from wpbridge.web.pages import gate, signing_in, statics, texts
 from wpbridge.web.pages.gate import Entered, Refused
 from wpbridge.web.pages.rendering import NOT_KEPT
-from wpbridge.web.pages.table import DEEDS, PAGES, Deed, Page
+from wpbridge.web.pages.table import DEEDS, INDEX, PAGES, Deed, Page
 from wpbridge.web.pages.visit import PageParts, Visit
 from wpbridge.web.problems import NO_DATABASE, problem_of
 
@@ -31,11 +31,22 @@ _FORM = "application/x-www-form-urlencoded"
 
 def page_routes(parts_of: Callable[[], Parts]) -> list[StarletteRoute]:
     """Return the routes of all pages, changes, files and ways to sign in."""
+    return _routes(parts_of, PAGES, DEEDS)
+
+
+def index_routes(parts_of: Callable[[], Parts]) -> list[StarletteRoute]:
+    """Return those of the index of many sites, on which nothing can be changed."""
+    return _routes(parts_of, INDEX, ())
+
+
+def _routes(
+    parts_of: Callable[[], Parts], pages: Sequence[Page], deeds: Sequence[Deed]
+) -> list[StarletteRoute]:
     made: list[tuple[str, str, ASGIApp]] = [
-        (page.path, "GET", _PageEndpoint(parts_of, page.path, _guarded(page))) for page in PAGES
+        (page.path, "GET", _PageEndpoint(parts_of, page.path, _guarded(page))) for page in pages
     ]
     made += [
-        (deed.path, "POST", _PageEndpoint(parts_of, deed.path, _guarded(deed))) for deed in DEEDS
+        (deed.path, "POST", _PageEndpoint(parts_of, deed.path, _guarded(deed))) for deed in deeds
     ]
     made += [
         (path, method, _PageEndpoint(parts_of, path, answer))

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from typing import TYPE_CHECKING
 
+from wpbridge.access.attempts import Attempts
 from wpbridge.access.people import People
 from wpbridge.dashboard.overview import OverviewReader
 from wpbridge.doctor.explain import Explainer
@@ -16,13 +18,26 @@ from wpbridge.web.pages.guarding import hosts_of
 from wpbridge.web.pages.rendering import Renderer
 from wpbridge.web.pages.visit import PageParts
 
+if TYPE_CHECKING:
+    from wpbridge.web.many.index import SitesIndex
+
 
 def open_pages(
     settings: Settings,
     site: Site,
     open_queue: Callable[[], JobQueue],
+    *,
+    attempts: Attempts | None = None,
+    index: "tuple[SitesIndex, str] | None" = None,
 ) -> PageParts:
     """Open the parts that the pages share.
+
+    Args:
+        settings: with which the site is served.
+        site: where its tables are.
+        open_queue: opens its queue on a new connection.
+        attempts: the failed attempts to sign in of late; None to begin anew.
+        index: for the index of many sites, what it shows and what stands before their names.
 
     Raises:
         StoreError: the database does not answer.
@@ -39,6 +54,7 @@ def open_pages(
             proxy_header=settings.web_proxy_header,
             proxy_from=settings.web_proxy_from,
             proxy_role=settings.web_proxy_role,
+            attempts=attempts,
         ),
         board=Board(open_queue),
         checks=Board(open_queue, readers=1),
@@ -53,4 +69,6 @@ def open_pages(
         zone=zone,
         explain=Explainer(settings, may_ask=site.folder is not None, zone=zone),
         cookie=gate.cookie_name(settings),
+        index=None if index is None else index[0],
+        site_base="" if index is None else index[1],
     )

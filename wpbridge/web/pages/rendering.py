@@ -150,6 +150,8 @@ def _of_visit(visit: "Visit", context: Mapping[str, Any]) -> dict[str, Any]:
     """Return what every template of a page is filled with, and what this one is."""
     from wpbridge.web.pages.table import NAVIGATION  # noqa: PLC0415 - its pages render, too
 
+    # The index of many sites is no page of a site.
+    pages = NAVIGATION if visit.pages.index is None else ()
     return {
         "visit": visit,
         "base": visit.base,
@@ -157,7 +159,7 @@ def _of_visit(visit: "Visit", context: Mapping[str, Any]) -> dict[str, Any]:
         "may": visit.may,
         "person": visit.person,
         "csrf": visit.csrf,
-        "navigation": [one for one in NAVIGATION if allows(visit.person.role, one.role)],
+        "navigation": [one for one in pages if allows(visit.person.role, one.role)],
         "now": visit.now(),
         **context,
     }

@@ -12,6 +12,7 @@ from wpbridge.site.rules import Role
 from wpbridge.web.pages import (
     action,
     actions,
+    all_sites,
     bulk,
     changing,
     configuration,
@@ -115,4 +116,8 @@ DEEDS: Final[tuple[Deed, ...]] = (
     Deed(path="/hooks/resume", name="hooks", answer=hooks.resume, role=COMMANDS["resume"].role),
     Deed(path="/jobs/replay", name="jobs", answer=jobs.replay, role=COMMANDS["requeue"].role),
 )
+INDEX: Final = (
+    Page(path="/", name="all_sites", title=N_("All sites"), answer=all_sites.show, role="admin"),
+)
+"""The pages of the index of many sites. Who sees it sees all of them, so only admins do."""
 NAVIGATION: Final = tuple(page for page in PAGES if page.is_listed)

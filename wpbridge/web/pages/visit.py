@@ -27,6 +27,7 @@ from wpbridge.web.pages.texts import speak, tr
 
 if TYPE_CHECKING:
     from wpbridge.web.calls import Parts
+    from wpbridge.web.many.index import SitesIndex
     from wpbridge.web.pages.rendering import Renderer
 
 T = TypeVar("T")
@@ -63,6 +64,10 @@ class PageParts:
 
     failures: FailureIndex = field(default_factory=FailureIndex)
     """The failures that are remembered."""
+    index: "SitesIndex | None" = None
+    """What the index of many sites shows; None for the pages of one site."""
+    site_base: str = ""
+    """What stands before the name of a site in its addresses, on the index of many sites."""
 
     def missing(self, request: Request) -> Response | None:
         """Return a page that says that there is none; None for a program, which wants no page.
