@@ -1,0 +1,196 @@
+"""What looking at many sites costs: one round of `sites status`, the exporter, and the dashboard.
+
+Each site is a database of one private MariaDB, with some actions. Prints one JSON object.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from servers import MariaDB, private_mariadb
+from stores import make_store
+from wpbridge import Queue
+from wpbridge.access import user_changes
+from wpbridge.site.database import DatabaseAddress
+
+PASSWORD = "correct horse battery"  # noqa: S105 - it opens a queue of this run alone
+WPBRIDGE = (sys.executable, "-m", "wpbridge")
+SCRAPES = 20
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--sites", type=int, default=300)
+    arguments.add_argument("--quick", action="store_true", help="Few sites, and no long run.")
+    arguments.add_argument("--minutes", type=float, default=2.0, help="How long the exporter runs.")
+    told = arguments.parse_args()
+    if told.quick:
+        told.sites, told.minutes = 20, 0.1
+    with tempfile.TemporaryDirectory(prefix="wpbridge-bench-") as name, private_mariadb() as server:
+        file = make_sites(Path(name), server, told.sites)
+        found = {
+            "sites": told.sites,
+            "status": status(file),
+            "exporter": exporter(file, told.minutes),
+            "dashboard": dashboard(file),
+        }
+    print(json.dumps(found, indent=1))
+
+
+def make_sites(folder: Path, server: MariaDB, count: int) -> Path:
+    """Make a list of sites, each with five actions that are due soon."""
+    rows, due = [], datetime.now(UTC) + timedelta(hours=1)
+    with server.connect() as root, root.cursor() as cursor:
+        for number in range(count):
+            cursor.execute(f"CREATE DATABASE site{number}")
+            dsn = server.url(f"site{number}")
+            store = make_store(DatabaseAddress.from_dsn(dsn), "wp_")
+            queue = Queue(store.parts, close_store=False)
+            for minute in range(5):
+                queue.schedule_single(due + timedelta(minutes=minute), "bench", [minute])
+            if number == 0:
+                user_changes.add(store.parts, "anna", PASSWORD, role="admin", who="cli:bench")
+            store.close()
+            rows.append(f'[[sites]]\nname = "site{number}"\ndsn = "{dsn}"\n')
+    file = folder / "sites.toml"
+    file.write_text("".join(rows))
+    return file
+
+
+def status(file: Path) -> dict[str, float]:
+    """One `wpbridge sites status`."""
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    command = [*WPBRIDGE, "sites", "status", "--sites", str(file), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    seconds, after = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    looks = json.loads(done.stdout)
+    assert all(look["state"] == "idle" for look in looks)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"seconds": round(seconds, 2), "cpu_ms_a_site": round(1000 * cpu / len(looks), 1)}
+
+
+@contextlib.contextmanager
+def started(*words: str, ready: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a command until the end of the block; yield it, and the address that it told."""
+    process = subprocess.Popen([*WPBRIDGE, *words], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        address = ""
+        for line in process.stderr:
+            if found := re.search(rf"{ready} (http\S+)", line):
+                address = found[1]
+                break
+        assert address, "it has not started"
+        yield process, address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def exporter(file: Path, minutes: float) -> dict[str, float]:
+    """`wpbridge exporter --sites`, some minutes after its first round."""
+    words = ("exporter", "--sites", str(file), "--listen", "127.0.0.1:0")
+    with started(*words, ready="metrics at") as (process, address):
+        time.sleep(15)
+        family = family_of(process.pid)
+        before = cpu_seconds(family)
+        time.sleep(60 * minutes)
+        cpu = cpu_seconds(family) - before
+        times, text = [], b""
+        for _ in range(SCRAPES):
+            time.sleep(0.6)
+            begin = time.perf_counter()
+            with urllib.request.urlopen(address) as answer:  # noqa: S310 - of this host
+                text = answer.read()
+            times.append(1000 * (time.perf_counter() - begin))
+        return {
+            "scrape_ms": round(statistics.median(times), 1),
+            "scrape_ms_most": round(max(times), 1),
+            "scrape_kb": round(len(text) / 1024),
+            "memory_mb": round(memory_mb(family), 1),
+            "cpu_percent": round(100 * cpu / (60 * minutes), 1),
+        }
+
+
+def dashboard(file: Path) -> dict[str, float]:
+    """`wpbridge serve --sites`: the index, and sites that are opened one after the other."""
+    import requests  # noqa: PLC0415 - only here
+
+    words = ("serve", "--sites", str(file), "--home", "site0", "--listen", "127.0.0.1:0")
+    with started(*words, ready="listening on") as (process, address):
+        begun = memory_mb([process.pid])
+        session = requests.Session()
+        form = {"username": "anna", "password": PASSWORD}
+        session.post(f"{address}/sites/sign-in", form, headers={"Origin": address})
+        while 'class="badge mute">new' in session.get(f"{address}/sites/").text:
+            time.sleep(0.2)
+        times = []
+        for _ in range(SCRAPES):
+            begin = time.perf_counter()
+            answer = session.get(f"{address}/sites/")
+            times.append(1000 * (time.perf_counter() - begin))
+            answer.raise_for_status()
+        with_index = memory_mb(family_of(process.pid))
+        opening = []
+        for number in range(1, 61):
+            begin = time.perf_counter()
+            requests.get(f"{address}/s/site{number}/", allow_redirects=False, timeout=60)
+            opening.append(1000 * (time.perf_counter() - begin))
+        return {
+            "index_ms": round(statistics.median(times), 1),
+            "index_kb": round(len(answer.content) / 1024),
+            "open_site_ms": round(statistics.median(opening), 1),
+            "memory_mb_begun": round(begun, 1),
+            "memory_mb_with_index": round(with_index, 1),
+            "memory_mb_with_16_sites": round(memory_mb(family_of(process.pid)), 1),
+        }
+
+
+def family_of(pid: int) -> list[int]:
+    """Return a process and its children that stay: copies that look at one site come and go."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    more = [int(child) for child in children.read_text().split()]
+    return [pid, *more] if more else [pid, *_threads_children(pid)]
+
+
+def _threads_children(pid: int) -> list[int]:
+    found = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in (task / "children").read_text().split()]
+    return found
+
+
+def memory_mb(pids: list[int]) -> float:
+    """Return the memory of processes, in which shared pages count once: their PSS."""
+    total = 0
+    for pid in pids:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        total += int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1])  # type: ignore[index]
+    return total / 1024
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Return the processor time of processes and of their children that have ended."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(int(fields[place]) for place in (11, 12, 13, 14))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main()
