@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import pyz
 import storm
 from both_sides import BothSides
 from brokers import (
@@ -144,6 +146,16 @@ def driver() -> Iterator[str]:
         patch.setenv("WPBRIDGE_DRIVER", name)
         patch.setattr(client, "PREFERRED", name)
         yield name
+
+
+@pytest.fixture(scope="session")
+def single_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ``wpbridge.pyz`` of this checkout."""
+    try:
+        return pyz.build(tmp_path_factory.mktemp("pyz"))
+    except subprocess.CalledProcessError:
+        needs("pip cannot get the libraries of wpbridge.pyz: there is no package index")
+        raise
 
 
 @pytest.fixture(scope="session")

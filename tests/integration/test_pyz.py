@@ -1,6 +1,7 @@
 """``wpbridge.pyz``: built twice alike, unpacked safely, and run as a real file by a real Python."""
 
 import ast
+import json
 import os
 import runpy
 import shutil
@@ -16,7 +17,6 @@ import pytest
 
 import pyz
 import pyz_start
-from conftest import needs
 from daemons import until
 from php_site import PhpSite
 from wpbridge import __version__
@@ -35,16 +35,6 @@ def greet(name):
 def alone(name):
     Path(name).write_text(str(os.getppid()))
 """
-
-
-@pytest.fixture(scope="session")
-def single_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that is built of this checkout."""
-    try:
-        return pyz.build(tmp_path_factory.mktemp("pyz"))
-    except subprocess.CalledProcessError:
-        needs("pip cannot get the libraries of wpbridge.pyz: there is no package index")
-        raise
 
 
 @pytest.fixture(scope="session")
@@ -182,6 +172,24 @@ def test_it_writes_deployments_and_moves_queues(started: Home, tmp_path: Path) -
     started.ok("migrate", "export", "--output", str(file), "--dsn", started.dsn)
     assert file.stat().st_size
     started.ok("migrate", "schema", "verify", "--dsn", started.dsn)
+
+
+@pytest.mark.parametrize("command", ["systemd", "cron"])
+def test_what_it_installs_starts_it_again(started: Home, tmp_path: Path, command: str) -> None:
+    (tmp_path / "wpbridge.toml").write_text(f'[site]\ndsn = "{started.dsn}"\n', "utf-8")
+    words = ("--config", str(tmp_path / "wpbridge.toml"), "--run-as", "daemon", "--format", "json")
+    dry = ("--dry-run",) if command == "systemd" else ()
+    told = json.loads(started.ok("install", command, *words, *dry))
+    program = f"{started.python} {started.file}"
+    if command == "cron":
+        assert f" && {program} claim-and-run --config " in told["line"]
+        return
+    lines = told["unit"].splitlines()
+    assert any(line.startswith(f"ExecStart={program} work --config ") for line in lines)
+    # The user's own home may not be writable.
+    [folder] = [line.partition("=")[2] for line in lines if line.startswith("CacheDirectory=")]
+    assert "CacheDirectoryMode=0700" in lines
+    assert f"Environment=XDG_CACHE_HOME=/var/cache/{folder}" in lines
 
 
 def test_a_daemon_restarts_its_workers_although_the_file_is_gone(home: Home) -> None:
