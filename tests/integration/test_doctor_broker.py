@@ -67,7 +67,7 @@ def test_a_redis_that_forgets_is_told_apart(port: int) -> None:
         client.execute_command("ACL SETUSER shop on >s3cret ~* &* +@all -config")
     [finding] = look(f"redis://shop:s3cret@127.0.0.1:{port}/0")
     assert (finding.level, "s3cret" in repr(finding)) == ("note", False)
-    assert f"redis://shop@127.0.0.1:{port}/0 does not tell how" in finding.cause
+    assert f"redis://shop@127.0.0.1:{port}/0 does not say how" in finding.cause
 
 
 def test_a_wrong_password_is_a_fault_that_does_not_show_it(port: int) -> None:

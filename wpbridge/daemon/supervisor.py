@@ -179,7 +179,7 @@ class Supervisor:
         if self._stopped_by is not None:
             return
         self._stopped_by = number
-        self._notifier.stopping("stopping: what runs is finished")
+        self._notifier.stopping("stopping: running actions finish")
         tell("daemon.stopping", signal=number.name)
         if self._terms.now.drain_seconds is not None:
             self._deadline = time.monotonic() + self._terms.now.drain_seconds

@@ -102,5 +102,5 @@ def _notes(
     if left_out:
         notes.append(app.not_loaded(left_out))
     if settings.trusted:
-        notes.append("WPBRIDGE_TRUST is set: files are obeyed whoever may write them")
+        notes.append("WPBRIDGE_TRUST is set: wpbridge obeys files that others may write")
     return notes

@@ -69,20 +69,20 @@ def _of_redis(sight: BrokerSight) -> Iterator[Finding]:
         return
     if told.appendonly is None or told.maxmemory_policy is None:
         yield note(
-            f"the broker {sight.address} does not tell how it keeps messages (CONFIG GET)",
-            "whether it loses some when it stops or is full is not known",
+            f"the broker {sight.address} does not say how it keeps messages (CONFIG GET)",
+            "it may lose messages when it stops or is full",
         )
     if told.appendonly == "no":
         yield warning(
             f"the broker {sight.address} writes no file of what it gets (appendonly is no)",
-            "what was enqueued through the broker is lost with it; handed actions are named again",
+            "actions enqueued through the broker are lost with it; other messages are sent again",
             fix="redis-cli CONFIG SET appendonly yes",
         )
     if told.maxmemory_policy not in (None, "noeviction"):
         yield warning(
             f"the broker {sight.address} forgets messages when its memory is full"
             f" (maxmemory-policy is {told.maxmemory_policy})",
-            "what was enqueued through the broker may be lost; handed actions start later",
+            "actions enqueued through the broker may be lost; handed actions start later",
             fix="redis-cli CONFIG SET maxmemory-policy noeviction",
         )
 

@@ -80,7 +80,7 @@ def orphan_claims(examined: ExaminedSite) -> Finding:
     if not found:
         return ok("no old claim is empty")
     return note(
-        f"{number(len(found))} row(s) of the claims table hold nothing, and nobody holds them",
+        f"{number(len(found))} row(s) of the claims table have no actions and no runner",
         "upkeep drops them" if cares(examined) else "the plugin never removes them",
         fix="wpbridge release-claims --empty",
         fixable=True,

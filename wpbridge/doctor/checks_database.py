@@ -26,7 +26,7 @@ def database(examined: ExaminedSite) -> Finding:
     except StoreUnavailable as error:
         return problem(f"{where}: {error}", "nothing can be claimed, and nothing else be checked")
     except StoreError as error:
-        return problem(f"{where}: {error}", "the account may not read what is needed")
+        return problem(f"{where}: {error}", "wpbridge's account lacks rights to read what it needs")
     if not examined.server.is_file and not examined.info.skip_locked:
         return note(
             f"{server} at {where} knows no SKIP LOCKED",
@@ -43,8 +43,8 @@ def read_only(examined: ExaminedSite) -> Finding:
     if not found:
         return ok("the server takes writes")
     return problem(
-        f"the server is read-only ({', '.join(found)}): a replica, it seems",
-        "nothing can be claimed, and what is read may be old; give the writer's address",
+        f"the server is read-only ({', '.join(found)}): it is probably a replica",
+        "nothing can be claimed, and reads may be out of date; give the writer's address",
     )
 
 
@@ -54,9 +54,9 @@ def durability(examined: ExaminedSite) -> Finding:
     told = examined.server.variables(name, scope="GLOBAL").get(name, "1")
     forgets = FORGETFUL.get(int(told)) if told.isdigit() else None
     if forgets is None:
-        return ok("what is committed is kept")
+        return ok("the server keeps what it has committed")
     once = sorted(hook for hook, one in examined.handlers.items() if one.at_most_once)
-    effect = "what had ended in it runs again"
+    effect = "actions that ended in that time run again"
     if examined.not_loaded:
         effect += f", at most once is not kept either; {examined.not_loaded}"
     if once:
@@ -73,7 +73,7 @@ def isolation(examined: ExaminedSite) -> Finding:
     if level == "READ-UNCOMMITTED":
         return warning(
             "the isolation level is READ-UNCOMMITTED",
-            "rows are seen that may be rolled back, and run although they never were",
+            "wpbridge sees rows that may be rolled back, and runs actions that never existed",
         )
     return ok(f"the isolation level is {level}" if level else "SQLite has one writer at a time")
 
@@ -85,7 +85,7 @@ def autocommit(examined: ExaminedSite) -> Finding:
         if told.get("autocommit", "ON").upper() in {"0", "OFF"}:
             return problem(
                 f"autocommit is off for {whose}",
-                "what is written stays invisible to other runners, and is lost at the end",
+                "other runners do not see what a session writes, and it is lost at the end",
             )
     return ok("autocommit is on")
 
@@ -97,7 +97,7 @@ def sql_mode(examined: ExaminedSite) -> Finding:
     strict = sorted(WORDPRESS_REMOVES.intersection(modes))
     if strict:
         return problem(
-            f"our session has {', '.join(strict)}, though it took them out: a proxy, it seems",
+            f"the session has {', '.join(strict)} although wpbridge removed them: likely a proxy",
             "inserts and zero dates are refused",
         )
     foreign = [mode for mode in modes if mode in _FOREIGN_MODES]
@@ -143,7 +143,7 @@ def sqlite(examined: ExaminedSite) -> Finding:
         return ok(f"SQLite in {mode} mode, written by {driver}")
     return note(
         f"SQLite's journal mode is {mode}, and not wal; it is written by {driver}",
-        "whoever reads waits for whoever writes, and the other way round",
+        "readers wait for writers, and writers for readers",
         fix=f"sqlite3 '{file}' 'PRAGMA journal_mode=WAL'",
     )
 

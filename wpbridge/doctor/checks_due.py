@@ -65,7 +65,7 @@ def _late(examined: ExaminedSite, cause: str) -> Finding:
     oldest = examined.oldest_open
     if oldest is None or (examined.now - oldest.at).total_seconds() < LATE_SECONDS:
         return warning(
-            f"{cause}; what is late of it is paused",
+            f"{cause}; all late ones are paused",
             "they wait for the end of a pause",
             fix="wpbridge doctor --only pauses",
             count=examined.due,
@@ -91,7 +91,7 @@ def own_hooks(examined: ExaminedSite) -> Finding:
     if told is None:
         return ok("no action of wpbridge's own waits for a runner")
     return problem(
-        told, "clients are not told that jobs have ended, and bulks do not go on", fix=RUN
+        told, "clients do not learn that jobs have ended, and bulks do not go on", fix=RUN
     )
 
 

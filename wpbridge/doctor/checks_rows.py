@@ -124,7 +124,7 @@ def held_waits(examined: ExaminedSite) -> Finding:
     return warning(
         f"{number(len({one for one, _ in found}))} action(s) are held, since what they wait for"
         " failed or was canceled",
-        "they wait until that is requeued",
+        "they wait until that action is requeued",
         fix=f"wpbridge requeue {' '.join(str(i) for i in after[:20])}",
         count=len(found),
     )

@@ -122,7 +122,7 @@ def replicas(examined: ExaminedSite) -> Finding:
     if any(mark in drop_in for mark in _SQLITE):
         return ok("wp-content/db.php is the SQLite plugin's")
     effect = (
-        "PHP may read from a replica that lags behind: nothing to run, or what has run already;"
+        "PHP may read from a replica that is behind, and miss new actions or see old ones;"
         " wpbridge reads from the writer"
     )
     if match := _HYPERDB.search(drop_in):
@@ -219,7 +219,7 @@ def php_clock(examined: ExaminedSite) -> Finding:
         skew = skew_seconds(examined.launch, examined.clock)
     except (WpbridgeError, ValueError, IndexError):
         return ok("PHP tells no time by itself")
-    effect = "actions start early or late, and what is held looks stale to the other side"
+    effect = "actions start early or late, and claims look stale to the other side"
     return clock_finding("PHP's clock", skew, effect)
 
 

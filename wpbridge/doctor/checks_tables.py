@@ -76,7 +76,7 @@ def engine(examined: ExaminedSite) -> Finding:
     say = problem if examined.store.names.actions in found else warning
     return say(
         f"without transactions: {', '.join(found)}",
-        "a crash leaves half of what was written; wpbridge only reads actions that lie so",
+        "a crash may leave half-written changes; wpbridge only reads such tables",
         fix=f"wp db query 'ALTER TABLE {found[0]} ENGINE=InnoDB'",
         count=len(found),
     )

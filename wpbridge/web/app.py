@@ -237,7 +237,7 @@ def _methods(request: Request) -> list[str]:
 async def _broken(request: Request, error: Exception) -> Response:
     """Answer that the gateway has a fault, and say in the log which. The client gets no detail."""
     tell("gateway.broken", path=request.url.path, exc_info=error)
-    answer = Problem("broken", "the log of the gateway says what has happened").answer()
+    answer = Problem("broken", "the log of the gateway has the reason").answer()
     # It does not pass by what adds them to the others.
     answer.headers.update(HEADERS)
     return answer

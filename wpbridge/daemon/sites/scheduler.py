@@ -231,7 +231,7 @@ class Scheduler:
         self._stopped_by, self._runs.running.is_closed = number, True
         self._runs.is_stopping = True
         self._set_stage("stopping")
-        self._notifier.stopping("stopping: what runs is finished")
+        self._notifier.stopping("stopping: running actions finish")
         tell("daemon.stopping", signal=number.name)
         if self._terms.drain_seconds is not None:
             self._deadline = time.monotonic() + self._terms.drain_seconds

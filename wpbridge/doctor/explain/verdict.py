@@ -43,7 +43,7 @@ WORDS: Final[Mapping[str, str]] = {
     "handed": "it was handed to Celery, and a worker will start it",
     "no-celery-worker": "it was handed to Celery, and no worker of Celery lives",
     "claimed-by-dead": "a dead wpbridge runner has it",
-    "claim-stale": "a dead PHP runner has it, it seems",
+    "claim-stale": "a PHP runner that is probably dead has it",
     "held": "it waits for an action that will not complete",
     "waits-for": "it waits for other actions",
     "no-date": "it has no date and never becomes due",

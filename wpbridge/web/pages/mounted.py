@@ -156,7 +156,7 @@ class _PageEndpoint:
             headers["Retry-After"] = "5"
         except Exception as error:  # noqa: BLE001 - the person gets a page, and the log the rest
             tell("gateway.broken", path=request.url.path, exc_info=error)
-            status, refused = 500, {"reason": "the log of the gateway says what has happened"}
+            status, refused = 500, {"reason": "the log of the gateway has the reason"}
         refused["base"] = request.scope.get(gate.BASE, pages.settings.web_base_path)
         answer = pages.renderer.answer("outside.html", status, refused)
         answer.headers.update({**NOT_KEPT, **headers})
