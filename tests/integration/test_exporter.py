@@ -110,6 +110,18 @@ def test_it_tells_the_numbers_of_many_sites(lite: Site, tmp_path: Path) -> None:
     ]
 
 
+def test_the_daemon_for_many_sites_tells_them_too(lite: Site, tmp_path: Path) -> None:
+    listed = tmp_path / "sites.toml"
+    listed.write_text(f'[[sites]]\nname = "one"\ndsn = "{lite.dsn}"\n')
+    state = str(tmp_path / "state.json")
+    flags = ("--sites", str(listed), "--metrics", "127.0.0.1:0", "--state-file", state)
+    with served(tmp_path, "", *flags, command=("work",)) as daemon:
+        address = daemon.told("metrics at").split()[-1]
+        until(lambda: 'wpbridge_scrape_success{site="one"} 1.0' in asked(address), "the look")
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.code() == 143
+
+
 def test_a_site_that_joins_the_list_is_told_too(lite: Site, tmp_path: Path) -> None:
     insert(lite.store, make_new())
     listed = tmp_path / "sites.toml"

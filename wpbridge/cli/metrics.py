@@ -119,8 +119,12 @@ def measured(
 
 
 @contextlib.contextmanager
-def sites_measured(listen: str | None, settings: Settings) -> Iterator[None]:
+def sites_measured(
+    listen: str | None, settings: Settings, *, strict: bool = False
+) -> Iterator[None]:
     """Tell the metrics of the sites of a list while this block runs; nowhere without an address.
+
+    With ``strict`` no ``wp-config.php`` is read that other users can change.
 
     Raises:
         ConfigError: as :func:`measured`, or the settings name no list.
@@ -135,7 +139,7 @@ def sites_measured(listen: str | None, settings: Settings) -> Iterator[None]:
 
     place = settings.sites.absolute()
     with (
-        closing(FollowedSites.of(place, os.environ, strict=True)) as followed,
+        closing(FollowedSites.of(place, os.environ, strict=strict)) as followed,
         closing(
             endpoint.serve_sites(
                 listen,

@@ -107,7 +107,7 @@ def serve(
             telling = measured(settings.web_metrics, settings, also=app.state.metrics.numbers)
         else:
             app = gateway("many.serving").many_sites(settings)
-            telling = sites_measured(settings.web_metrics, settings)
+            telling = sites_measured(settings.web_metrics, settings, strict=True)
         with telling:
             serving.serve(app, settings, ready=ready)
         return
@@ -116,7 +116,7 @@ def serve(
     else:
         # Each process asks the same once more. Here it is told before there are any.
         gateway("many.serving").many_sites(settings)
-        telling = sites_measured(settings.web_metrics, settings)
+        telling = sites_measured(settings.web_metrics, settings, strict=True)
     with closing(gateway("listening").opened(settings)) as ear, telling as numbers:
         ready(ear.told)
         code = supervise(

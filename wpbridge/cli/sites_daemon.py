@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import click
 
+from wpbridge.cli.metrics import sites_measured
 from wpbridge.cli.options import say
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.errors import ConfigError
@@ -88,7 +89,8 @@ def run_sites(settings: Settings, read: Callable[[], Settings]) -> int:
     """Be the daemon for many sites; returns the exit code."""
     from wpbridge.daemon.sites.service import schedule_sites  # noqa: PLC0415 - few daemons are it
 
-    return schedule_sites(settings, read, show=lambda line: print_line(line, err=True))
+    with sites_measured(settings.metrics_listen, settings):
+        return schedule_sites(settings, read, show=lambda line: print_line(line, err=True))
 
 
 def be_site_or_host(told: str) -> None:
