@@ -1,4 +1,4 @@
-"""``init`` and ``uninstall``: wpbridge's own tables are made and removed."""
+"""``init``: wpbridge's own tables are made."""
 
 from typing import Any
 
@@ -6,7 +6,6 @@ import click
 
 from wpbridge.cli.options import one_line_errors, settings_of, site_options
 from wpbridge.cli.terminal import print_line
-from wpbridge.clock import SystemClock
 from wpbridge.upkeep import own_tables
 
 
@@ -46,33 +45,3 @@ def init(ctx: click.Context, *, with_tables: bool, dry_run: bool, **flags: Any) 
         print_line(
             "would make the site's signing secret" if dry_run else "made the site's signing secret"
         )
-
-
-@click.command(
-    short_help="Remove wpbridge's own tables.",
-    epilog="""
-Examples:
-  wpbridge uninstall --path /var/www/html --dry-run
-  wpbridge uninstall --path /var/www/html --yes
-""",
-)
-@site_options
-@click.option("--dry-run", is_flag=True, help="Say what would be removed.")
-@click.option(
-    "--yes", "-y", is_flag=True, help="Remove them even if pauses, waits or time zones are lost."
-)
-@click.pass_context
-@one_line_errors
-def uninstall(ctx: click.Context, *, dry_run: bool, yes: bool, **flags: Any) -> None:
-    """Remove wpbridge's own tables. The plugin's tables stay as they are.
-
-    The command refuses while a runner has claims. With the tables go all pauses and idempotency
-    keys. Actions that wait for others then never run, and cron chains with a time zone go on in
-    UTC.
-    """
-    settings = settings_of(ctx, flags)
-    done = own_tables.remove(settings, now=SystemClock().now(), may_lose=yes, dry_run=dry_run)
-    for words in done.lost:
-        print_line(f"{'would lose' if dry_run else 'lost'} {words}", err=True)
-    names = ", ".join(done.tables) or "nothing: there are none of wpbridge's tables"
-    print_line(f"{'would remove' if dry_run else 'removed'} {names}")

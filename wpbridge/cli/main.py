@@ -60,7 +60,7 @@ _SECTIONS = {
     },
     "Set up": {
         "init": ("init", "Prepare a queue: wpbridge's own tables, on SQLite all tables."),
-        "uninstall": ("init", "Remove wpbridge's own tables."),
+        "uninstall": ("uninstall", "Take wpbridge out of a site again."),
         "grants": ("grants", "Print the rights that a database account needs."),
         "keys": ("keys", "Say who may call the gateway; show and rotate secrets."),
         "users": ("users", "Say who may sign in to the dashboard; end sessions."),

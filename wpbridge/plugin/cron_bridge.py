@@ -66,6 +66,16 @@ def install(folder: Path, prefix: str, group: str, hooks: Collection[str], journ
     write_file(folder / FILE_NAME, LINE.render(LINE.template(), {"sites": sites}))
 
 
+def forget(folder: Path, prefix: str) -> None:
+    """Remove a site's part from the file, or the file itself with its last part."""
+    left = {name: site for name, site in read(folder).items() if name != prefix}
+    file = folder / FILE_NAME
+    if left:
+        write_file(file, LINE.render(LINE.template(), {"sites": left}))
+    else:
+        remove_file(file)
+
+
 def remove(folder: Path, prefix: str, journal: str) -> bool:
     """Remove the hooks that only this journal names, and the file itself with the last hook.
 

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from wpbridge.store.rows.zones import Zones
     from wpbridge.store.upkeep.cleaning import Cleaning
     from wpbridge.store.upkeep.duties import Duties
+    from wpbridge.store.upkeep.leaving import Leaving
     from wpbridge.store.upkeep.php_endings import PhpEndings
     from wpbridge.store.upkeep.retention import Retention
     from wpbridge.store.upkeep.stale_claims import StaleClaims
@@ -123,6 +124,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
     "cleaning": ("upkeep.cleaning", "Cleaning", ("tables", "inserts")),
     "duties": ("upkeep.duties", "Duties", ("tables",)),
     "stale_claims": ("upkeep.stale_claims", "StaleClaims", ("tables", "inserts")),
+    "leaving": ("upkeep.leaving", "Leaving", ("tables",)),
     "options": ("rows.options", "Options", ("tables",)),
     "signing": ("rows.signing", "SigningSecrets", ("tables",)),
     "api_keys": ("rows.api_keys", "ApiKeys", ("tables", "audit")),
@@ -188,6 +190,7 @@ class OpenStore:
         cleaning: Cleaning
         duties: Duties
         stale_claims: StaleClaims
+        leaving: Leaving
         options: Options
         signing: SigningSecrets
         api_keys: ApiKeys

@@ -1,20 +1,17 @@
-"""The tables that wpbridge needs are made, with the signing secret, and its own ones removed."""
+"""Makes the tables that wpbridge needs, and the signing secret."""
 
 import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import datetime
 
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, StoreMissing
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import resolve
-from wpbridge.store.connect import connect_site, open_site
-from wpbridge.store.opened import OpenStore, open_tables
-from wpbridge.store.running.ownership import runners
-from wpbridge.store.structure.creation import create_tables, drop_tables
+from wpbridge.store.connect import connect_site
+from wpbridge.store.opened import open_tables
+from wpbridge.store.structure.creation import create_tables
 from wpbridge.store.structure.tables import Connected
-from wpbridge.telling.words import plural
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,46 +80,3 @@ def _missing(way: Connected, *, everything: bool) -> list[str]:
     except StoreMissing:
         there = set()
     return [table for table in (*plugins, *names.own) if table.lower() not in there]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
-    """What was removed, or would be."""
-
-    tables: Sequence[str]
-    lost: Sequence[str]
-    """What was lost with them, in words."""
-
-
-def remove(settings: Settings, *, now: datetime, may_lose: bool, dry_run: bool) -> Removed:
-    """Remove wpbridge's own tables; the plugin's stay as they are.
-
-    Raises:
-        ConfigError: a runner holds claims, or something is lost that ``may_lose`` does not allow.
-    """
-    with closing(open_site(resolve(settings, os.environ))) as store:
-        if holding := [runner for runner in runners(store.tables) if runner.claims]:
-            raise ConfigError(
-                f"{len(holding)} runner(s) still hold claims (pid"
-                f" {', '.join(str(r.pid) for r in holding)}): stop them, then run claim-and-run"
-                " once so that what dead ones left is put back"
-            )
-        there = [name for name in store.names.own if store.own.has(name)]
-        lost = _in_use(store, now)
-        if lost and not (may_lose or dry_run):
-            raise ConfigError(f"still in use: {', '.join(lost)}; add --yes to remove them too")
-        if not dry_run:
-            drop_tables(store.tables)
-    return Removed(tables=there, lost=lost)
-
-
-def _in_use(store: OpenStore, now: datetime) -> list[str]:
-    """What goes with our tables, in words."""
-    waiting, zoned = store.reading.own_counts()
-    pauses = len(store.pauses.in_force(now))
-    found = [
-        (pauses, plural(pauses, "pause")),
-        (waiting, f"{plural(waiting, 'waiting action')}, which would never run"),
-        (zoned, f"the time zones of {plural(zoned, 'cron action')}"),
-    ]
-    return [words for count, words in found if count]

@@ -61,6 +61,10 @@ class Ddl(ABC):
     def drop_index(self, table: str, index: Index) -> str:
         """Return the statement that drops an index."""
 
+    def drop_tables(self, tables: Sequence[str]) -> list[str]:
+        """Return the statements that drop those of the tables that are there."""
+        return [f"DROP TABLE IF EXISTS {table}" for table in tables]
+
     @abstractmethod
     def before_change(self, lock_wait_seconds: float) -> tuple[str, ...]:
         """Return what to run before a statement that changes a table.
@@ -99,6 +103,10 @@ class MySQLDdl(Ddl):
     def drop_index(self, table: str, index: Index) -> str:
         """See :class:`Ddl`."""
         return f"ALTER TABLE {table} DROP INDEX {index.name}"
+
+    def drop_tables(self, tables: Sequence[str]) -> list[str]:
+        """See :class:`Ddl`. One statement: an account that may not drop one of them drops none."""
+        return [f"DROP TABLE IF EXISTS {', '.join(tables)}"]
 
     def before_change(self, lock_wait_seconds: float) -> tuple[str, ...]:
         """See :class:`Ddl`."""

@@ -223,8 +223,8 @@ class OwnTables:
         """Remove all of our tables."""
 
         def drop(connection: Connection) -> None:
-            for table in self._names.own:
-                connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
+            for statement in self._dialect.ddl.drop_tables(self._names.own):
+                connection.execute(text(statement))
 
         self._session.run(drop)
         self._there = frozenset()
