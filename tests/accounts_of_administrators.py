@@ -70,11 +70,35 @@ def say_who_may_sign_in(account: Account) -> None:
 
 
 def uninstall(account: Account) -> None:
+    """With an action that waits, one of wpbridge's own hooks, and what a dead runner had in hand."""
+    store = account.store
+    dead = store.names.runners
+    first, held = insert(store, make_new("h"), make_new("h"))
+    done(account.root("enqueue", "h", "--after", str(first)))
+    insert(store, make_new("wpbridge_bulk", group="wpbridge"))
+    change(
+        store,
+        f"INSERT INTO {dead} (host, boot, pid, pid_started, version, started_gmt, beat_gmt, claims,"
+        " once) VALUES ('gone', 'b', 1, '1', '1', '2020-01-01', '2020-01-01', '77', '')",
+    )
+    change(store, "INSERT INTO wp_actionscheduler_claims VALUES (77, UTC_TIMESTAMP())")
+    change(
+        store,
+        f"UPDATE {ACTIONS} SET claim_id = 77, status = 'in-progress' WHERE action_id = {held}",
+    )
+    change(
+        store,
+        "INSERT INTO wp_options (option_name, option_value) VALUES ('wpbridge_companion', '1')",
+    )
     try:
         done(account.site("uninstall", "--yes"))
-        assert query(account.store, "SHOW TABLES LIKE 'wp_wpbridge%'") == []
+        assert query(store, "SHOW TABLES LIKE 'wp_wpbridge%'") == []
+        assert account.statuses("h") == ["pending", "pending", "canceled"]
+        assert account.ids("wpbridge_bulk") == []
+        assert query(store, "SELECT 1 FROM wp_options WHERE option_name LIKE 'wpbr%'") == []
     finally:
-        create_tables(way_of(account.store), everything=False)
+        change(store, "DELETE FROM wp_options WHERE option_name = 'wpbridge_companion'")
+        create_tables(way_of(store), everything=False)
         account.root.ok("init")
 
 

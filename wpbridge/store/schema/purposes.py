@@ -115,14 +115,17 @@ _DASHBOARD: Final[Rights] = {
 }
 _MADE: Final = "CREATE, DROP"
 _INIT: Final[Rights] = {
-    **dict.fromkeys(("actions", "claims", "groups", "logs"), _READ),
-    **dict.fromkeys(
-        ("limits", "suspects", "duties", "held", "results", "jobs", "stats", "traces", "alerts"),
-        _MADE,
-    ),
-    **dict.fromkeys(("pauses", "waits", "zones"), f"{_READ}, {_MADE}"),
-    "runners": f"{_READ}, ALTER, {_MADE}",
-    "keys": f"INSERT, {_MADE}",
+    # What `uninstall` leaves is to have nothing of wpbridge's own in it.
+    "actions": "SELECT, UPDATE, DELETE",
+    "claims": "SELECT, DELETE",
+    "groups": "SELECT, DELETE",
+    "logs": _ADD_AND_DELETE,
+    **dict.fromkeys(("limits", "duties", "held", "jobs", "stats", "alerts"), _MADE),
+    "suspects": f"{_ADD_AND_DELETE}, {_MADE}",
+    "pauses": f"{_READ}, {_MADE}",
+    **dict.fromkeys(("waits", "zones", "results", "traces"), f"SELECT, DELETE, {_MADE}"),
+    "runners": f"{_ALL}, ALTER, {_MADE}",
+    "keys": f"{_ADD_AND_DELETE}, {_MADE}",
     "secrets": f"{_ALL}, {_MADE}",
     "api_keys": f"SELECT, INSERT, UPDATE, {_MADE}",
     "audit": f"{_ADD}, {_MADE}",
@@ -178,7 +181,7 @@ PURPOSES: Final[Mapping[str, Purpose]] = MappingProxyType(
             about="init, uninstall, keys and users: it makes wpbridge's own tables, and says who"
             " may come in",
             rights=_INIT,
-            of_wordpress=_SITE,
+            of_wordpress={**_SITE, "options": "SELECT (option_name, option_value), DELETE"},
             makes_tables=True,
         ),
     }
