@@ -15,6 +15,7 @@ from rows import column, log_of, query, set_status
 from servers import MariaDB, find_program
 from stores import open_store
 from wpbridge.clock import SystemClock
+from wpbridge.installing import written
 from wpbridge.leaving import machine
 from wpbridge.plugin import companion, cron_bridge
 from wpbridge.queue.enqueue import Enqueue
@@ -40,8 +41,8 @@ require_once ABSPATH . 'wp-settings.php';
 @pytest.fixture(autouse=True)
 def _nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has this machine start wpbridge is no part of a test."""
-    monkeypatch.setattr(machine.units, "__defaults__", ((),))
-    monkeypatch.setattr(machine.cron_lines, "__defaults__", ((),))
+    monkeypatch.setattr(written, "UNITS", Path("/nowhere"))
+    monkeypatch.setattr(written, "CRONTABS", ())
 
 
 @pytest.fixture
@@ -250,20 +251,27 @@ UNIT = "[Service]\nExecStart=/opt/wpbridge/bin/wpbridge work --path /srv/shop\n"
 
 def test_units_and_lines_of_crontabs_are_named(tmp_path: Path) -> None:
     (tmp_path / "shop.service").write_text(UNIT)
+    (tmp_path / "made.service").write_text(written.sealed("shop", UNIT))
+    (tmp_path / "theirs.service").write_text(written.sealed("other", UNIT))
     (tmp_path / "wpbridge@.service").write_text(UNIT)
     (tmp_path / "other.service").write_text("[Service]\nExecStart=/bin/true wpbridgeless\n")
     (tmp_path / "notes.txt").write_text(UNIT)
-    told = dict(machine.units([tmp_path, tmp_path / "missing"]))
-    assert list(told) == [
-        f"the unit {tmp_path / name}" for name in ("shop.service", "wpbridge@.service")
+    told = dict(machine.units("shop", tmp_path))
+    assert [what.rpartition("/")[2] for what in told] == [
+        "made.service",
+        "shop.service",
+        "wpbridge@.service",
     ]
-    assert "systemctl disable --now shop.service" in told[f"the unit {tmp_path / 'shop.service'}"]
+    shop = tmp_path / "shop.service"
+    assert told[f"the unit {shop}"] == f"systemctl disable --now shop.service; rm {shop}"
+    assert list(machine.units("shop", tmp_path / "missing")) == []
     crontabs = tmp_path / "crontabs"
     crontabs.mkdir()
+    line = "* * * * * cd /srv && /usr/bin/wpbridge claim-and-run --quiet"
     (crontabs / "www-data").write_text(
-        "# * * * * * wpbridge work\n5 4 * * * backup\n"
-        "* * * * * cd /srv && /usr/bin/wpbridge claim-and-run --quiet\n"
+        f"# * * * * * wpbridge work\n5 4 * * * backup\n{line}\n"
+        f"{written.mark('other', 'cron')}\n{line} --path /srv/other\n"
     )
-    [(what, command)] = machine.cron_lines([tmp_path / "none", crontabs])
+    [(what, command)] = machine.cron_lines("shop", [tmp_path / "none", crontabs])
     assert what == f"line 3 of the crontab {crontabs / 'www-data'}"
-    assert command.startswith("crontab -u www-data -e: * * * * * cd /srv")
+    assert command == f"crontab -u www-data -e: {line}"

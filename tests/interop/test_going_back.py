@@ -7,7 +7,7 @@ import pytest
 
 from both_sides import BothSides
 from wpbridge.action import UPKEEP_HOOKS
-from wpbridge.leaving import machine
+from wpbridge.installing import written
 from wpbridge.plugin.companion import FILE_NAME
 from wpbridge.plugin.own_hooks import SIGN
 
@@ -18,8 +18,8 @@ SIGNED = f"SELECT option_value FROM {{options}} WHERE option_name = '{SIGN}'"
 @pytest.fixture(autouse=True)
 def _nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has this machine start wpbridge is no part of a test."""
-    monkeypatch.setattr(machine.units, "__defaults__", ((),))
-    monkeypatch.setattr(machine.cron_lines, "__defaults__", ((),))
+    monkeypatch.setattr(written, "UNITS", Path("/nowhere"))
+    monkeypatch.setattr(written, "CRONTABS", ())
 
 
 def dump(both: BothSides) -> list[object]:

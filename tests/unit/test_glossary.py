@@ -21,7 +21,7 @@ lifetime line lines listener notifier off order printed queue reader restart
 retries retry sent set setup socket state stdout thread totals up watcher writer written
 adding changing matching minting reading starting idling moving noting
 cancel canceled completed gone request submitted enqueue enqueuer failed mailbox retried snooze snoozed stray unrun
-selected selection removed added unknown made
+selected selection added unknown made
 durability post refused rows measured pages
 """
 """Nouns of the core that every reader knows, or that follow from a word of the glossary."""

@@ -20,7 +20,9 @@ Examples:
 )
 @site_options
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and what would stay.")
-@click.option("--yes", "-y", is_flag=True, help="Although something is lost.")
+@click.option(
+    "--yes", "-y", is_flag=True, help="Remove it even if pauses, waits or time zones are lost."
+)
 @click.option("--with-index", is_flag=True, help="Also drop the index of `migrate index`.")
 @click.option("--with-bridge", is_flag=True, help="Also remove the bridge of moved cron events.")
 @format_option("How to print.")
@@ -37,11 +39,12 @@ def uninstall(
 ) -> None:
     """Remove wpbridge's own tables, the companion plugin and its option.
 
-    Refuses while a runner may be at work. The plugin's tables stay: what dead runners had in hand
-    is put back, actions that wait without a date are canceled, and those of wpbridge's own hooks
-    are deleted. With the tables go pauses, keys, users and the time zones of cron chains.
+    The command refuses while a runner may be at work. The plugin's tables stay. What dead runners
+    had in hand is put back, actions that wait without a date are canceled, and actions of
+    wpbridge's own hooks are deleted. With the tables go all pauses, keys, users and the time zones
+    of cron chains.
 
-    What stays is named, with the command that removes it: units, lines of crontabs, journals.
+    The command names what it leaves, and how to remove it: units, lines of crontabs and journals.
     """
     settings = settings_of(ctx, flags)
     done = uninstalling.remove(

@@ -71,6 +71,7 @@ def look(settings: Settings, site: Site, way: Connected, store: OpenStore, now: 
     known = runners(store.tables)
     dead = [one for one in known if is_dead(one, me)]
     folder, prefix = site.mu_plugins, store.names.prefix
+    label = " ".join(site.label.split())
     undated = len(store.leaving.undated(MOST_COUNTED))
     return Found(
         tables=[name for name in store.names.own if store.own.has(name)],
@@ -86,7 +87,7 @@ def look(settings: Settings, site: Site, way: Connected, store: OpenStore, now: 
         journals=_journals(settings, store),
         started=[
             Left(what=what, command=command)
-            for what, command in (*machine.units(), *machine.cron_lines())
+            for what, command in (*machine.units(label), *machine.cron_lines(label))
         ],
     )
 

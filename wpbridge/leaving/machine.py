@@ -1,7 +1,8 @@
 """Finds what has this machine start wpbridge: units of systemd, and lines of crontabs.
 
-They are recognised by what stands in them, whoever has written them. Nothing is changed: a file of
-the system is its administrator's.
+They are recognised by what stands in them, whoever has written them. Those that `wpbridge install`
+has made say which site they are for, and those of other sites are left out. Nothing is changed: a
+file of the system is its administrator's.
 """
 
 import re
@@ -10,35 +11,45 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-UNITS: Final = (Path("/etc/systemd/system"), Path("/run/systemd/system"))
-"""Folders of units that an administrator has written."""
-CRONTABS: Final = (
-    Path("/etc/crontab"),
-    Path("/etc/cron.d"),
-    Path("/var/spool/cron/crontabs"),
-    Path("/var/spool/cron"),
-)
-"""Crontabs, and folders of them, of all kinds of cron. Only root may look into the last two."""
+from wpbridge.installing import written
+
 _STARTS: Final = re.compile(r"^\s*ExecStart\s*=.*\bwpbridge\b", re.MULTILINE)
 _LINE: Final = re.compile(r"^(?!\s*#).*\bwpbridge\b.*\b(?:claim-and-run|clean|doctor|watch|work)\b")
+_OF_USERS: Final = frozenset({"crontabs", "cron"})
+"""Names of folders in which each user has a crontab."""
 
 
-def units(folders: Sequence[Path] = UNITS) -> Iterator[tuple[str, str]]:
-    """Yield each unit that starts wpbridge, and the commands that remove it."""
-    for file in _files(folders):
-        if file.suffix == ".service" and _STARTS.search(_text(file)):
+def units(label: str, folder: Path | None = None) -> Iterator[tuple[str, str]]:
+    """Yield each unit that starts wpbridge, and the commands that remove it.
+
+    Args:
+        label: what log lines call the site.
+        folder: of the units; None for the system's.
+    """
+    for file in _files([folder or written.UNITS]):
+        text = _text(file)
+        if file.suffix != ".service" or not _STARTS.search(text):
+            continue
+        mark = written.unit_of(text)
+        if mark is None or mark.label == label:
             name = shlex.quote(file.name.replace("@.", "@NAME."))
             rm = f"rm {shlex.quote(str(file))}"
             yield f"the unit {file}", f"systemctl disable --now {name}; {rm}"
 
 
-def cron_lines(places: Sequence[Path] = CRONTABS) -> Iterator[tuple[str, str]]:
-    """Yield each line of a crontab that starts wpbridge, and how it is removed."""
-    for file in _files(places):
-        for number, line in enumerate(_text(file).splitlines(), 1):
-            if _LINE.match(line):
-                is_users = file.parent.name in {"crontabs", "cron"}
-                edit = f"crontab -u {file.name} -e" if is_users else f"edit {file}"
+def cron_lines(label: str, places: Sequence[Path] | None = None) -> Iterator[tuple[str, str]]:
+    """Yield each line of a crontab that starts wpbridge, and how it is removed.
+
+    Args:
+        label: what log lines call the site.
+        places: crontabs and folders of them; None for the system's.
+    """
+    for file in _files(written.CRONTABS if places is None else places):
+        text = _text(file)
+        others = {one.line for one in written.cron_lines_of(text) if one.label != label}
+        edit = f"crontab -u {file.name} -e" if file.parent.name in _OF_USERS else f"edit {file}"
+        for number, line in enumerate(text.splitlines(), 1):
+            if _LINE.match(line) and line not in others:
                 yield f"line {number} of the crontab {file}", f"{edit}: {line.strip()}"
 
 
