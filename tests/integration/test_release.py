@@ -22,7 +22,8 @@ from wpbridge import __version__
 
 ROOT = Path(__file__).parent.parent.parent
 MOMENT = "2027-01-02T03:04:05+00:00"
-NEXT = "1.0.0"
+MAJOR, MINOR, _ = map(int, __version__.split("."))
+NEXT = f"{MAJOR}.{MINOR + 1}.0" if MAJOR else "1.0.0"
 
 
 def git(tree: Path, *words: str) -> str:
@@ -53,6 +54,12 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, tree / name, follow_symlinks=False)
+    changelog = tree / "CHANGELOG.md"
+    text = changelog.read_text("utf-8")
+    if not release.unreleased(text):
+        # Right after a release there is nothing to release.
+        entry = "## Unreleased\n\n### Fixed\n\n- One thing.\n"
+        changelog.write_text(text.replace("## Unreleased\n", entry, 1), "utf-8")
     git(tree, "init", "--quiet", "--initial-branch", release.MAIN)
     git(tree, "config", "user.name", "Release")
     git(tree, "config", "user.email", "release@example.org")
@@ -133,10 +140,10 @@ def test_the_new_version_is_in_all_that_was_made(made: tuple[Path, Path]) -> Non
     assert f"## Unreleased\n\n## {NEXT} - 2027-01-02\n\n### " in text
 
 
-def test_the_notes_are_the_changelogs_section(made: tuple[Path, Path]) -> None:
+def test_the_notes_are_the_changelogs_section(original: Path, made: tuple[Path, Path]) -> None:
     notes = (made[0] / NOTES).read_text("utf-8")
     assert notes.startswith(f"# wpbridge {NEXT}\n\n### ")
-    assert release.unreleased((ROOT / "CHANGELOG.md").read_text("utf-8")) in notes
+    assert release.unreleased((original / "CHANGELOG.md").read_text("utf-8")) in notes
     assert "\n## " not in notes
 
 
