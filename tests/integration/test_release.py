@@ -19,10 +19,11 @@ import sbom
 from conftest import needs
 from release import NOTES, SUMS, Refused, Wish
 from wpbridge import __version__
+from wpbridge.deprecations import numbers_of
 
 ROOT = Path(__file__).parent.parent.parent
 MOMENT = "2027-01-02T03:04:05+00:00"
-MAJOR, MINOR, _ = map(int, __version__.split("."))
+MAJOR, MINOR, _ = numbers_of(__version__)
 NEXT = f"{MAJOR}.{MINOR + 1}.0" if MAJOR else "1.0.0"
 
 
