@@ -175,7 +175,7 @@ def cron(
     user = asked.started.user.pw_name
     place = f"/etc/cron.d/wpbridge-{asked.started.name}" if cron_d else f"crontab -u {user} -e"
     trial = asked.started.trial("check", is_bare=True)
-    notes = [*_about_cron(asked, made), *_notes(asked)]
+    notes = [*_about_cron(asked, made), *_notes(asked), *forecast.full_home(asked.started)]
     if asked.settings.format == "json":
         print_json(
             {

@@ -45,12 +45,13 @@ def cron_line(site: StartedSite, *, names_user: bool = False) -> CronLine:
         ConfigError: it would be too long for cron, or has a line break in it.
     """
     seconds = zlib.crc32(site.label.encode()) % _SPREAD_SECONDS
-    path = f"PATH={_word(site.path)} " if site.path else ""
+    told = {"XDG_CACHE_HOME": site.cache, "PATH": site.path}
+    variables = "".join(f"{name}={_word(value)} " for name, value in told.items() if value)
     program = " ".join(map(_word, site.program))
     options = "".join(f" {_word(word)}" for word in site.options)
     most = _LAST_CLAIM_SECONDS - seconds
     wait = f"sleep {seconds} && " if seconds else ""
-    run = f"{path}{program} claim-and-run{options} --max-time {most}s --quiet"
+    run = f"{variables}{program} claim-and-run{options} --max-time {most}s --quiet"
     user = f"{site.user.pw_name} " if names_user else ""
     line = f"* * * * * {user}cd {_word(str(site.folder))} && {wait}{run}"
     if len(line) > _MOST_CHARACTERS:

@@ -38,6 +38,22 @@ def unreadable(site: StartedSite, settings: Settings, wordpress: Site) -> list[s
     return [one for one in told if one]
 
 
+def full_home(site: StartedSite) -> list[str]:
+    """Return a sentence if ``wpbridge.pyz`` cannot unpack itself in the user's home."""
+    if not site.is_single_file or site.cache:
+        return []
+    cache = Path(site.user.pw_dir) / ".cache" / "wpbridge"
+    there = next(place for place in (cache, *cache.parents) if place.is_dir())
+    why = _closed(there, site.user, writes=True)
+    cure = (
+        f"make a folder that belongs to {site.user.pw_name}, and write XDG_CACHE_HOME=FOLDER before"
+        f" {site.program[0]} in the line"
+    )
+    if why:
+        return [f"wpbridge.pyz unpacks itself into {cache}, and {why}: {cure}"]
+    return []
+
+
 def missing_handlers(site: StartedSite, settings: Settings) -> list[str]:
     """Return the modules of handlers that are not in the folder where they are looked for."""
     folder = _handlers_folder(site, settings)
@@ -65,22 +81,32 @@ def _handlers_folder(site: StartedSite, settings: Settings) -> Path:
     return Path(settings.handlers_folder or site.folder)
 
 
-def _closed(place: Path, user: pwd.struct_passwd) -> str:
-    """Say at which place a user's way to a file ends. Empty if it does not."""
+def _closed(place: Path, user: pwd.struct_passwd, *, writes: bool = False) -> str:
+    """Say at which place a user's way to a file ends. Empty if it does not.
+
+    With ``writes`` the place is a folder, and the user has to make files in it.
+    """
+    end = place.resolve() if writes else None
     groups = os.getgrouplist(user.pw_name, user.pw_gid)
     try:
         for part, status in components(place):
             if stat.S_ISLNK(status.st_mode):
                 continue
-            need = 1 if stat.S_ISDIR(status.st_mode) else 4
-            if status.st_uid == user.pw_uid:
-                need <<= 6
-            elif status.st_gid in groups:
-                need <<= 3
-            if not status.st_mode & need:
-                deed = "enter" if stat.S_ISDIR(status.st_mode) else "read"
+            deed, need = ("enter", 1) if stat.S_ISDIR(status.st_mode) else ("read", 4)
+            if part == end:
+                deed, need = "write into", 3
+            if not _may(user, groups, status, need):
                 mode = stat.S_IMODE(status.st_mode)
                 return f"{user.pw_name} may not {deed} {part}, whose mode is {mode:04o}"
     except OSError as error:
         return f"{place} cannot be looked at: {error.strerror}"
     return ""
+
+
+def _may(user: pwd.struct_passwd, groups: list[int], status: os.stat_result, need: int) -> bool:
+    """Tell whether a mode gives a user the rights: 4 to read, 2 to write, 1 to enter, added up."""
+    if status.st_uid == user.pw_uid:
+        need <<= 6
+    elif status.st_gid in groups:
+        need <<= 3
+    return status.st_mode & need == need

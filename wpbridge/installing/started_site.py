@@ -54,6 +54,8 @@ class StartedSite:
     """The site options, as they were given here, with absolute paths."""
     is_single_file: bool
     """Whether the program is a ``wpbridge.pyz``, which has to unpack itself."""
+    cache: str | None
+    """Where wpbridge.pyz unpacks itself, if XDG_CACHE_HOME says so here."""
     path: str | None
     """PATH for programs that the settings name and that the usual folders have not."""
     left_out: tuple[str, ...]
@@ -68,7 +70,9 @@ class StartedSite:
             is_bare: whether the environment is as empty as cron's.
         """
         path = self.path or "/usr/bin:/bin"
-        bare = ("env", "-i", f"HOME={self.user.pw_dir}", f"PATH={path}") if is_bare else ()
+        variables = [f"HOME={self.user.pw_dir}", f"PATH={path}"]
+        variables += [f"XDG_CACHE_HOME={self.cache}"] if self.cache else []
+        bare = ("env", "-i", *variables) if is_bare else ()
         words = (
             *("runuser", "-u", self.user.pw_name, "--", *bare),
             *(*self.program, command, *options, *self.options),
@@ -110,6 +114,7 @@ def started_site(
         program=own_program.command_for_others(),
         options=_options(settings),
         is_single_file=own_program.is_single_file(),
+        cache=env.get("XDG_CACHE_HOME") if own_program.is_single_file() else None,
         path=path,
         left_out=tuple(
             dict.fromkeys(

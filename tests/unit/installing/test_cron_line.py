@@ -43,6 +43,7 @@ def started(tmp_path: Path) -> StartedSite:
         program=(str(program),),
         options=(),
         is_single_file=False,
+        cache=None,
         path=None,
         left_out=(),
     )
@@ -81,6 +82,11 @@ def test_every_word_arrives_whatever_is_in_it(started: StartedSite, style: str) 
 def test_programs_elsewhere_are_found(started: StartedSite) -> None:
     made = cron_line(replace(started, path="/opt/100% php/bin:/usr/bin:/bin"))
     assert ran(command_of(made.line).replace(r"\%", "%"))[1] == "/opt/100% php/bin:/usr/bin:/bin"
+
+
+def test_a_single_file_is_told_where_to_unpack_itself(started: StartedSite) -> None:
+    made = cron_line(replace(started, cache="/srv/a b/50%"))
+    assert r" && XDG_CACHE_HOME='/srv/a b/50'\% " in made.line
 
 
 def test_sites_start_in_other_seconds_and_end_with_their_minute(started: StartedSite) -> None:
