@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,14 @@ import requests
 
 from cli_helpers import call
 from daemons import until
+from gateway import EVERYTHING
 from served_sites import Many, cookie_of, make_site, served
+from stores import open_store
 from wpbridge import Queue
+from wpbridge.access import changing
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import load
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.web.many import open_sites
 from wpbridge.web.many.serving import many_sites
 
@@ -173,6 +178,21 @@ def test_the_index_is_for_the_admins_of_its_home(many: Many) -> None:
     # Whoever sees the index is nobody at a site, but at its home by a session of its own.
     assert many.page("/s/a/", {boss.name: boss.value}).headers["Location"] == "/s/a/sign-in"
     assert many.ask("GET", "/sites/v1/jobs").status_code == 404
+
+
+def test_programs_ask_the_index_with_a_key_of_its_home(many: Many) -> None:
+    for name in ("a", "b"):
+        assert many.api("GET", "/sites/v1/sites", many.keys[name]).status_code == 401
+    assert many.ask("GET", "/sites/v1/sites").status_code == 401
+    dsn = f"sqlite:///{many.file.parent}/home.db"
+    with closing(open_store(DatabaseAddress.from_dsn(dsn), "wp_")) as store:
+        allowed = replace(EVERYTHING, rights=("enqueue", "read", "operate", "metrics"))
+        key = changing.add(store.parts, "less", allowed, expires=None, who="test")
+    assert many.api("GET", "/sites/v1/sites", key.text).status_code == 403
+    found = many.api("GET", "/sites/v1/sites", many.keys["home"]).json()
+    assert {one["name"] for one in found["sites"]} == {"home", "a", "b"}
+    assert (found["list_problem"], found["daemon_problem"]) == (None, None)
+    assert {"state", "due", "oldest_due", "failed", "bad", "reason"} <= found["sites"][0].keys()
 
 
 def test_the_index_shows_the_bad_sites_first_and_finds_sites(

@@ -34,6 +34,7 @@ from wpbridge.web.app import make_app
 from wpbridge.web.calls import Parts
 from wpbridge.web.counted import Counted
 from wpbridge.web.listening import opened
+from wpbridge.web.many.routes import INDEX_ROUTES
 from wpbridge.web.metrics import Metrics
 from wpbridge.web.origins import ApiOrigins
 from wpbridge.web.own_runner import OwnRunner
@@ -72,7 +73,7 @@ def application(
         runs_own: whether it also runs wpbridge's own hooks, such as callbacks.
         is_alone: whether no supervisor adds up what it counts.
         attempts: the failed attempts to get in of late; None to begin anew.
-        index: makes it the index of many sites, which has no API and one page: what that shows,
+        index: makes it the index of many sites, which has one page and one route: what they show,
             and what stands before the names of sites in their addresses.
     """
     base_path = settings.web_base_path
@@ -129,7 +130,7 @@ def application(
     pages = page_routes if index is None else index_routes
     app = make_app(
         open_parts,
-        routes=ROUTES if index is None else (),
+        routes=ROUTES if index is None else INDEX_ROUTES,
         pages=pages if settings.web_ui else None,
         base_path=base_path,
     )
