@@ -1,0 +1,55 @@
+"""The tutorial of docs/learn, followed from an empty folder to production, page by page."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from conftest import ROOT, execute, needs
+from page_shell import Shell
+from servers import MariaDB
+from tutorial import Reader
+from wordpress import make_site, missing_wordpress, plugin_folder
+from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.connect import connect
+from wpbridge.store.structure.creation import create_tables, drop_tables
+
+PAGES: Final = sorted((ROOT / "docs" / "learn" / "tutorial").glob("*.md"))
+LEFT_OUT: Final = {"pip install": "what runs here is this checkout"}
+"""Fences that are not typed here, by a part of them, and why."""
+WITH_THE_PLUGIN: Final = {
+    "as_enqueue_async_action": "WPBRIDGE_TEST_PLUGIN does not name the plugin"
+}
+
+
+@pytest.fixture
+def site(mariadb: MariaDB, tmp_path: Path) -> Iterator[Path]:
+    """A WordPress as the reader has one: with the plugin, or at least with its tables."""
+    needs(missing_wordpress())
+    database = f"tea{uuid.uuid4().hex[:12]}"
+    folder = tmp_path / "html"
+    plugin = plugin_folder()
+    make_site(folder, mariadb, database, zone="Europe/Rome", plugin=plugin)
+    if plugin is None:
+        way = connect(DatabaseAddress.from_dsn(mariadb.url(database)), "wp_")
+        create_tables(way, everything=True)
+        drop_tables(way)
+        way.close()
+    yield folder
+    execute(mariadb, f"DROP DATABASE {database}")
+
+
+def test_the_tutorial_is_followed_from_an_empty_folder(tmp_path: Path, site: Path) -> None:
+    needs(None if shutil.which("curl") else "curl is not installed (apt-get install curl)")
+    assert len(PAGES) == 7
+    folder = tmp_path / "shop"
+    folder.mkdir(mode=0o700)
+    left_out = LEFT_OUT if plugin_folder() else LEFT_OUT | WITH_THE_PLUGIN
+    places = {"/var/www/html": str(site), "/home/ada/shop": str(folder)}
+    reader = Reader(Shell(folder), places, left_out)
+    for page in PAGES:
+        reader.follow(page)
+    assert set(reader.seen) == set(left_out.values())
