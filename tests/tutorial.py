@@ -182,8 +182,8 @@ class Reader:
         assert step.file is not None
         place = self.shell.folder / self._here(step.file)
         place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("a" if step.line.startswith("Add") else "w", encoding="utf-8") as file:
-            file.write(self._here(step.fence.text) + "\n")
+        before = place.read_text("utf-8") + "\n\n" if step.line.startswith("Add") else ""
+        place.write_text(f"{before}{self._here(step.fence.text)}\n", "utf-8")
 
     def _type(self, step: Step, number: int, command: str, told: str) -> None:
         found = self._typed(command)
