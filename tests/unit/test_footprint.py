@@ -33,18 +33,19 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "SQLite queue": ("store/database/sqlite.py *",),
     "heartbeat file": ("daemon/heartbeat.py write *",),
     "metrics file": ("monitor/textfile.py add replacing",),
-    "state of many sites": ("monitor/sites_state.py write *",),
+    "state of many sites": ("monitor/sites_state.py write *", "daemon/sites/service.py _make *"),
     "companion plugin": ("plugin/companion_file.py *", "plugin/placing.py *"),
     "bridge for WP-Cron": ("plugin/cron_bridge.py *", "plugin/placing.py *"),
     "files for deployment": ("cli/deploy.py write *",),
     "unit": ("installing/unit_file.py *",),
     "spool of JSON lines": ("cli/enqueue_lines.py spooled *",),
-    "settings for a worker": ("daemon/worker_process.py _file_of *",),
+    "settings for a worker": ("daemon/worker_process.py handed_file *",),
     "unpacked wpbridge.pyz": ("pyz_start.py *",),
     # Sockets and ports
     "socket of a worker": (
         "app/relay.py listening Listener.open",
         "app/worker.py _run Listener.open",
+        "daemon/sites/poller.py Poller._listen Listener.open",
         "queue/wake.py Listener.open *",
         "queue/wake.py _make_private os.mkdir",
     ),
@@ -56,6 +57,9 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "exporter": ("monitor/endpoint.py _serve listening_at",),
     "pair of sockets, pipes": (
         "daemon/worker_process.py starter.start socket.socketpair",
+        "daemon/sites/poller_host.py * socket.socketpair",
+        "daemon/sites/site_process.py start socket.socketpair",
+        "daemon/sites/site_process.py start os.pipe",
         "daemon/signals.py caught os.pipe",
         "executors/pools/watcher.py * os.pipe",
         "system/forked.py _start os.pipe",
@@ -70,6 +74,11 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
     "isolated handler's process": ("executors/process/worker.py Setup.start *",),
     "PHP worker": ("executors/php/launch.py Launch.start *", "executors/php/launcher.php *"),
     "php for `wp-config.php`": ("site/wpconfig/asking.py *", "doctor/php_clock.py *"),
+    "process of one site of many": ("daemon/sites/site_process.py start subprocess.Popen",),
+    "poller of sites": (
+        "daemon/sites/poller_host.py start_host subprocess.Popen",
+        "daemon/sites/poller_host.py _fork os.fork",
+    ),
     "follower of sites": ("monitor/followed_sites.py * subprocess.Popen",),
     "copy for one site of many": ("system/forked.py _start os.fork",),
     # In other systems
@@ -89,16 +98,22 @@ INSIDE: Final = (
     "app/relay.py listening .open",
     "daemon/wake_listener.py WakeSocket.try_to_open .bind",
     "app/worker.py _run .open",
+    "daemon/sites/poller.py Poller._listen .open",
     "app/worker.py _run .listen",
     "executors/php/probe.py _listen .listen",
     "executors/pools/pool.py * .listen",
     "store/running/endings.py Endings.heartbeat.beat .touch",
     # Descriptors that are there already.
     "app/worker.py _link socket.socket",
+    "app/site_worker.py _say socket.socket",
+    "daemon/sites/poller_host.py _be_poller socket.socket",
+    "daemon/sites/poller_host.py main socket.socket",
     "web/supervised.py serve socket.socket",
     "executors/printed_output.py Stdout.install .open",
     "executors/php/launcher.php fopen",
     "executors/php/worker.php fopen",
+    # The kernel's own file: which process ends first when memory runs out.
+    "daemon/sites/users.py limit .write_text",
     # Read only.
     "migrate/transfer/files.py source gzip.GzipFile",
     # Sockets without a name that send and end.
