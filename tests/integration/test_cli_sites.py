@@ -197,6 +197,19 @@ def test_a_dead_daemon_is_bad_and_that_of_another_list_counts_for_nothing(here: 
     assert (done.code, rows["a"]["state"]) == (0, "idle")
 
 
+def test_the_settings_file_of_a_site_says_which_queue_it_is(here: Path) -> None:
+    folder = here / "shop"
+    folder.mkdir()
+    (folder / "wp-config.php").write_text("<?php // read by nobody, since there is a DSN")
+    dsn = site(here, "shop", -1)
+    (folder / "wpbridge.toml").write_text(f'[site]\ndsn = "{dsn}"\ntable_prefix = "wp_"\n')
+    done, rows = status(here, listing(here, {"path": str(folder)}))
+    assert (done.code, rows["shop"]["state"], rows["shop"]["due"]) == (0, "due", 1)
+    (folder / "wpbridge.toml").write_text("[site]\nnmae = 1\n")
+    _, rows = status(here, listing(here, {"path": str(folder)}))
+    assert "did you mean name?" in rows["shop"]["reason"]
+
+
 @as_root
 def test_root_looks_at_a_site_as_its_user(here: Path) -> None:
     """What only root may read stays unread, whatever a site's configuration says."""

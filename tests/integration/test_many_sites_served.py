@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import requests
 from cli_helpers import call
 from daemons import until
 from gateway import EVERYTHING
+from served import served as process
 from served_sites import Many, cookie_of, make_site, served
 from stores import open_store
 from wpbridge import Queue
@@ -358,3 +360,30 @@ def test_an_address_before_all_others(listed: tuple[Path, dict[str, str]]) -> No
         cookie = cookie_of(many.sign_in("/queue/s/a", "anna"))
         assert cookie.path == "/queue/s/a/"
         assert many.page("/s/a/").status_code == 404
+
+
+def test_several_processes_serve_the_sites_and_tell_their_metrics(
+    listed: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    file, keys = listed
+    flags = ("--sites", str(file), "--home", "home", "--listen", "127.0.0.1:0", "--workers", "2")
+    with process(tmp_path, "", *flags, "--metrics", "127.0.0.1:0") as gateway:
+        url = gateway.url
+        headers = {"Authorization": f"Bearer {keys['a']}"}
+
+        def is_there() -> bool:
+            return requests.get(f"{url}/s/a/v1/actions", headers=headers, timeout=60).ok
+
+        until(is_there, "the first answer")
+        other = requests.get(f"{url}/s/b/v1/actions", headers=headers, timeout=60)
+        assert other.status_code == 401
+        metrics = gateway.told("metrics at").split()[-1]
+        until(
+            lambda: (
+                'wpbridge_scrape_success{site="b"} 1.0' in requests.get(metrics, timeout=60).text
+            ),
+            "the look",
+        )
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.code() == 0
+    assert "ERROR" not in "".join(gateway.lines)

@@ -26,6 +26,7 @@ from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.network_sites import CAP, NetworkSites
 from wpbridge.system.forked import Done, NotBefore, Piece, run_each
+from wpbridge.system.trusted_files import LIFTS
 
 SECONDS: Final = 10.0
 """A look at a site, or at all blogs of a network, is given up after so long."""
@@ -155,7 +156,7 @@ class Reading(NamedTuple):
         env = {
             name: value
             for name, value in os.environ.items()
-            if name in _PASSED_ON or (is_ours and not name.startswith("WPBRIDGE_"))
+            if name in {*_PASSED_ON, LIFTS} or (is_ours and not name.startswith("WPBRIDGE_"))
         }
         return cls("auto" if is_ours or uid else "never", env)
 
@@ -190,8 +191,16 @@ def site_of(entry: SiteEntry, reading: Reading) -> Site:
     Raises:
         ConfigError, SiteError, WpCliError: as :func:`wpbridge.site.resolve.resolve`.
     """
-    settings = entry.safe_settings(trusted=not reading.is_strict)
-    return resolve(replace(settings, ask_php=reading.ask_php), reading.env, entry.folder)
+    if reading.is_strict:
+        settings = entry.safe_settings(trusted=False)
+    else:
+        # As a process of the site reads them, so that it is the same queue.
+        settings = entry.settings(reading.env)
+    if entry.network:
+        settings = replace(settings, url=None, blog_id=None)
+    if reading.ask_php == "never":
+        settings = replace(settings, ask_php="never")
+    return resolve(settings, reading.env, entry.folder)
 
 
 def _alone(entry: SiteEntry, site: Site, now: datetime) -> SiteLook:

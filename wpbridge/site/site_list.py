@@ -73,7 +73,7 @@ def _of_folder(
         found += [ToldSite(entry, is_named=False) for entry in entries]
         if not inside:
             others.append(folder)
-    for file in sorted(place.glob("*.toml")):
+    for file in sorted(one for one in place.glob("*.toml") if not one.name.startswith(".")):
         try:
             named, told = sites_of_file(file, env)
         except ConfigError as error:

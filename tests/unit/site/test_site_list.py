@@ -219,6 +219,7 @@ def test_files_of_a_folder_are_lists_too(here: Path, wordpress: Wordpress) -> No
     (here / "a.toml").write_text('[[sites]]\ndsn = "sqlite:///a.db"\n')
     (here / "b.toml").write_text("[[sites]]\n")
     (here / "c.toml").write_text("c")
+    (here / ".hidden.toml").write_text("c")
     sites = read_sites(here, {})
     assert [site.name for site in sites.sites] == ["shop", "a"]
     assert [Path(fault.place).name for fault in sites.faults] == ["b.toml: site 1", "c.toml"]
