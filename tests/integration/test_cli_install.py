@@ -122,9 +122,10 @@ def test_the_unit_has_this_sites_values(host: Host) -> None:
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="there is no systemd-analyze")
 def test_systemd_takes_the_unit(host: Host, tmp_path: Path) -> None:
-    odd = tmp_path / "50% 'off'"
-    host.folder.rename(odd)
-    host.folder = odd
+    odd = tmp_path / "50% 'off' $5"
+    odd.mkdir()
+    host.folder = host.folder.rename(odd / "shop")
+    host.wordpress = host.wordpress.rename(odd / "html")
     host.told("--name", "shop", "--handlers", "shop_hooks")
     done = subprocess.run(
         ["systemd-analyze", "verify", host.unit], capture_output=True, text=True, check=False
@@ -147,6 +148,31 @@ def test_the_settings_file_is_named_and_its_values_are_not_repeated(host: Host) 
     assert words[words.index("work") :] == ["work", "--config", str(file)]
     assert values["TimeoutStopSec"] == "630"
     assert host.unit.name == "wpbridge-shop.service"
+
+
+def test_each_option_is_repeated(host: Host) -> None:
+    options = [
+        *("--table-prefix", "shop_", "--url", "https://shop.example/x", "--ask-php=never"),
+        *(
+            "--handlers",
+            "shop_hooks,shop_hooks",
+            "--wp",
+            "/bin/sh 'a b' $HOME 5%",
+            "--user",
+            "anna",
+        ),
+        *("--skip-plugins", "a,b", "--php", "--no-owns-site"),
+    ]
+    told = host.told(*options, "--dry-run")
+    values = service(str(told["unit"]))
+    # As systemd reads it: %% is %, $$ is $.
+    start = values["ExecStart"].replace("%%", "%").replace("$$", "$")
+    words = shlex.split(start)
+    given = [host.wordpress.as_posix() if word == "PATH" else word for word in options]
+    # WP-CLI's words are quoted anew.
+    given = [shlex.join(shlex.split(word)) if " " in word else word for word in given]
+    rest = words[words.index("work") + 1 :]
+    assert sorted(rest) == sorted(["--path", str(host.wordpress), *given, "--drain-timeout", "60s"])
 
 
 def test_written_twice_it_is_the_same(host: Host) -> None:

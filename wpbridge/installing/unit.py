@@ -20,7 +20,7 @@ _DRAIN: Final = ("--drain-timeout", "60s")
 """As in the template, whose TimeoutStopSec is longer."""
 _AFTER_DRAIN_SECONDS: Final = 30
 """So much longer than the drain systemd waits."""
-_PLAIN: Final = re.compile(r"[A-Za-z0-9_@+=:,./-]+")
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_@+=:,./%-]+")
 
 Lines = Mapping[str, str]
 """Lines in the place of one of the template's, and why each is so."""
@@ -89,7 +89,8 @@ def _environment(site: StartedSite) -> Lines:
         " need not exist"
     }
     if site.path is not None:
-        lines[f"Environment=PATH={_escaped(site.path)}"] = "where PHP and WP-CLI were found"
+        path = _quoted(_escaped(f"PATH={site.path}"))
+        lines[f"Environment={path}"] = "where PHP and WP-CLI were found"
     if site.is_single_file:
         lines[f"CacheDirectory=wpbridge/{site.name}"] = "where wpbridge.pyz unpacks itself"
         lines["CacheDirectoryMode=0700"] = "nobody else may put anything there"
@@ -111,8 +112,11 @@ def _names_drain(settings: Settings) -> bool:
 
 def _word(word: str) -> str:
     """Write a word as systemd reads it back."""
-    text = _escaped(word).replace("$", "$$")
-    if _PLAIN.fullmatch(word):
+    return _quoted(_escaped(word).replace("$", "$$"))
+
+
+def _quoted(text: str) -> str:
+    if _PLAIN.fullmatch(text):
         return text
     inside = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{inside}"'
