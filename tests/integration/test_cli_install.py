@@ -155,7 +155,7 @@ def test_each_option_is_repeated(host: Host) -> None:
         *("--table-prefix", "shop_", "--url", "https://shop.example/x", "--ask-php=never"),
         *(
             "--handlers",
-            "shop_hooks,shop_hooks",
+            "shop_hooks,more_hooks",
             "--wp",
             "/bin/sh 'a b' $HOME 5%",
             "--user",
