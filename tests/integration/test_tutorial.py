@@ -1,5 +1,6 @@
 """The tutorial of docs/learn, followed from an empty folder to production, page by page."""
 
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from typing import Final
 
 import pytest
 
+import docs
 from conftest import ROOT, execute, needs
+from fences import fences
 from page_shell import Shell
 from servers import MariaDB
 from tutorial import Reader
@@ -53,3 +56,17 @@ def test_the_tutorial_is_followed_from_an_empty_folder(tmp_path: Path, site: Pat
     for page in PAGES:
         reader.follow(page)
     assert set(reader.seen) == set(left_out.values())
+
+
+def test_what_root_types_is_there() -> None:
+    """It needs a machine of its own, so it is not typed here."""
+    lines = [
+        line
+        for page in PAGES
+        for fence in fences(page)
+        if fence.language == "console"
+        for line in re.findall(r"^# .*\bwpbridge ([a-z].*)$", fence.text, re.MULTILINE)
+    ]
+    assert lines
+    for line in lines:
+        assert docs.unknown_words(f"wpbridge {line}") == []
