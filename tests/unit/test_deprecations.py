@@ -262,6 +262,7 @@ def test_a_route_that_is_deprecated_says_so_in_each_answer(lite: Site) -> None:
             assert headers["Sunset"] == "Tue, 01 Jun 2027 00:00:00 GMT"
             assert headers["Link"] == '</v1/scale>; rel="successor-version"'
         assert "Deprecation" not in gateway.ask("GET", "/v1/scale").headers
+        assert MADE_UP[-1].words in gateway.ask("GET", "/docs").text
         paths = gateway.ask("GET", "/openapi.json").json()["paths"]
     assert paths["/v1/stats"]["get"]["deprecated"] is True
     assert MADE_UP[-1].words in paths["/v1/stats"]["get"]["description"]

@@ -116,10 +116,12 @@ def page(routes: Sequence[Route], base_path: str) -> str:
     rows = []
     for route in routes:
         needs = " or ".join(route.rights) or "nothing"
+        going = deprecation_of(route)
+        summary = route.summary if going is None else f"{route.summary} {going.words}."
         rows.append(
             f"<tr><td><code>{route.method}</code></td>"
             f"<td><code>{html.escape(base_path + route.path)}</code></td>"
-            f"<td>{html.escape(route.summary)}</td><td>{needs}</td></tr>"
+            f"<td>{html.escape(summary)}</td><td>{needs}</td></tr>"
         )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>wpbridge API</title>'
