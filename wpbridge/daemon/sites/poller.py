@@ -219,7 +219,8 @@ class Poller:
 
     def _lane(self, server: Server, name: str) -> _Lane:
         """Return a thread of a server. The same account always gets the same thread."""
-        number = 0 if server[0] == "slow" else zlib.crc32(name.encode()) % THREADS_A_SERVER
+        most = 1 if server[0] == "slow" else min(THREADS_A_SERVER, len(self._sites) or 1)
+        number = zlib.crc32(name.encode()) % most
         with self._making:
             if (key := (*server, number)) not in self._lanes:
                 self._lanes[key] = _Lane(lambda: self._most_kept)

@@ -14,12 +14,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from wpbridge.daemon import signals
 from wpbridge.daemon.sites.poller import Poller
 from wpbridge.daemon.sites.users import SystemUser, limit
 from wpbridge.site import resolve
+from wpbridge.site.site_list import SiteEntry
 from wpbridge.store import connect
 from wpbridge.system.forked import become
 
@@ -43,6 +45,7 @@ def host_pollers(link: socket.socket) -> None:
     # later: perhaps its user must not read Python's own folders.
     resolve.preload()
     connect.preload()
+    _rehearse()
     gc.collect()
     gc.freeze()
     link.settimeout(0)
@@ -60,6 +63,12 @@ def host_pollers(link: socket.socket) -> None:
         request: dict[str, Any] = json.loads(told)
         _fork(link, descriptors[0], request)
         os.close(descriptors[0])
+
+
+def _rehearse() -> None:
+    """Read the settings of a made-up site, so that what is made at first use is shared as well."""
+    made_up = SiteEntry(name="x", place="", folder=Path("/"), dsn="sqlite:///:memory:")
+    resolve.resolve(made_up.settings({}), {}, Path("/"))
 
 
 def ask(link: socket.socket, user: SystemUser, env: Mapping[str, str]) -> socket.socket:
@@ -127,11 +136,16 @@ def _reap() -> None:
 def start_host(words: Callable[[str], list[str]], env: Mapping[str, str]) -> Host:
     """Start a process that hosts pollers; returns it with the link to it. Raises OSError."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    # A copy is of another user: it must find no secret of ours in what it has of our memory.
+    kept = (
+        {name: env[name] for name in ("PATH", "HOME") if name in env} if os.geteuid() == 0 else env
+    )
     with theirs:
         process = subprocess.Popen(  # noqa: S603 - this program itself
             words(f"pollers:{theirs.fileno()}"),
             stdin=subprocess.DEVNULL,
-            env=dict(env),
+            # Each thread would have a heap of its own.
+            env={**kept, "MALLOC_ARENA_MAX": "1"},
             pass_fds=(theirs.fileno(),),
             start_new_session=True,
         )

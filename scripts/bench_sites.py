@@ -1,0 +1,258 @@
+"""One daemon for many sites: its memory, what it asks and uses while idle, and its answer.
+
+Each site has a database and an account of its own on one private MariaDB. Needs root, since the
+sites belong to other users of the system. Prints one JSON object.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import pwd
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from servers import MariaDB, private_mariadb
+from stores import make_store
+from wpbridge import Queue
+from wpbridge.monitor import sites_state
+from wpbridge.site.database import DatabaseAddress
+
+HANDLERS = """
+import time
+
+from wpbridge import hook
+
+
+@hook("bench")
+def bench(number):
+    with open("{stamps}", "ab", buffering=0) as stream:
+        stream.write(f"{{number}} {{time.time()!r}}\\n".encode())
+"""
+QUESTIONS = ("Questions", "Com_select", "Connections")
+LONGEST_SECONDS = 300.0
+_PASSWORD = "bench"  # noqa: S105 - of accounts that live as long as this bench
+
+
+def sites_on(server: MariaDB, count: int) -> None:
+    """Make databases of sites with all tables, each with an account of its own."""
+    make_store(DatabaseAddress.from_dsn(_made(server, "site0")), "wp_").close()
+    with server.connect(autocommit=True) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SHOW TABLES FROM site0")
+        tables = [str(row[0]) for row in cursor.fetchall()]
+        for number in range(count):
+            if number:
+                cursor.execute(f"CREATE DATABASE site{number}")
+                for table in tables:
+                    cursor.execute(f"CREATE TABLE site{number}.{table} LIKE site0.{table}")
+            cursor.execute(f"CREATE USER u{number}@localhost IDENTIFIED BY '{_PASSWORD}'")
+            cursor.execute(f"GRANT ALL ON site{number}.* TO u{number}@localhost")
+
+
+def _made(server: MariaDB, name: str) -> str:
+    with server.connect(autocommit=True) as connection:
+        connection.cursor().execute(f"CREATE DATABASE {name}")
+    return server.url(name)
+
+
+class Daemon:
+    """``wpbridge work --sites`` over these sites, which belong to so many users of the system."""
+
+    def __init__(self, folder: Path, server: MariaDB, sites: int, users: int, *flags: str) -> None:
+        self.stamps = folder / "stamps"
+        self.stamps.touch()
+        self.stamps.chmod(0o666)
+        (folder / "acts.py").write_text(HANDLERS.format(stamps=self.stamps), encoding="utf-8")
+        names = [one.pw_name for one in pwd.getpwall() if one.pw_uid][:users]
+        entries = [
+            f'[[sites]]\nname = "s{n}"\nuser = "{names[n % len(names)]}"\nhandlers = ["acts"]\n'
+            f'dsn = "mysql://u{n}:{_PASSWORD}@localhost/site{n}?unix_socket={server.socket}"\n'
+            for n in range(sites)
+        ]
+        (folder / "sites.toml").write_text("\n".join(entries), encoding="utf-8")
+        self.state_file = folder / "state.json"
+        words = [sys.executable, "-m", "wpbridge", "work", "--sites", str(folder / "sites.toml")]
+        words += ["--state-file", str(self.state_file), "--quiet", *flags]
+        self.users = len(names)
+        self._process = subprocess.Popen(words, cwd=folder)
+
+    def wait(self, sites: int) -> float:
+        """Wait until each site was looked at; return the seconds that it took."""
+        began = time.monotonic()
+        while time.monotonic() - began < LONGEST_SECONDS:
+            with contextlib.suppress(Exception):
+                state = sites_state.read(self.state_file)
+                if state.count("idle") == sites:
+                    return time.monotonic() - began
+            time.sleep(0.1)
+        bad = [site for site in state.sites if site.condition != "idle"]
+        raise TimeoutError(f"{len(bad)} sites are not idle, such as {bad[:1]}")
+
+    def processes(self) -> dict[str, list[int]]:
+        """The process ids, by what the processes are."""
+        host = [pid for pid in _children(self._process.pid) if "pollers:" in _words(pid)]
+        pollers = [pid for one in host for pid in _children(one)]
+        sites = [pid for pid in _children(self._process.pid) if "site:" in _words(pid)]
+        return {
+            "scheduler": [self._process.pid],
+            "poller host": host,
+            "pollers": pollers,
+            "sites": sites,
+        }
+
+    def end(self) -> None:
+        """End it in order."""
+        self._process.terminate()
+        self._process.wait(timeout=LONGEST_SECONDS)
+
+
+@contextlib.contextmanager
+def daemon(server: MariaDB, sites: int, users: int, *flags: str) -> Iterator[Daemon]:
+    """A daemon that has looked at each site once, and has ended when the block has."""
+    with tempfile.TemporaryDirectory(prefix="wpb-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        one = Daemon(Path(folder), server, sites, users, *flags)
+        try:
+            yield one
+        finally:
+            one.end()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    except OSError:
+        return []
+    return [int(one) for one in told.split()]
+
+
+def _words(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8").replace("\0", " ")
+    return ""
+
+
+def pss_mib(pids: list[int]) -> float:
+    """Memory in MiB; what processes share counts for each of them in part."""
+    kib = 0
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
+            if line.startswith("Pss:"):
+                kib += int(line.split()[1])
+    return round(kib / 1024, 1)
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    """Processor time of processes so far."""
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def asked(server: MariaDB) -> Counter[str]:
+    """What the server has counted, without what asking for it adds."""
+    with server.connect() as connection:
+        cursor = connection.cursor()
+        cursor.execute("SHOW GLOBAL STATUS")
+        told = {str(name): str(value) for name, value in cursor.fetchall()}
+    return Counter({name: int(told[name]) for name in QUESTIONS})
+
+
+def idle(server: MariaDB, sites: int, users: int, seconds: float) -> dict[str, Any]:
+    """An idle daemon: memory, statements and processor time."""
+    with daemon(server, sites, users) as one:
+        looked = one.wait(sites)
+        # After the first looks, which open every site.
+        time.sleep(min(seconds, 15.0))
+        kinds = one.processes()
+        everyone = [pid for pids in kinds.values() for pid in pids]
+        before, cpu, began = asked(server), cpu_seconds(everyone), time.monotonic()
+        time.sleep(seconds)
+        took, after = time.monotonic() - began, asked(server)
+        used = cpu_seconds(everyone) - cpu
+        return {
+            "sites": sites,
+            "users": one.users,
+            "seconds_until_each_was_looked_at": round(looked, 1),
+            "processes": {kind: len(pids) for kind, pids in kinds.items()},
+            "pss_mib": {kind: pss_mib(pids) for kind, pids in kinds.items()}
+            | {"all": pss_mib(everyone)},
+            "cpu_percent": round(100 * used / took, 2),
+            "per_second": {name: round((after - before)[name] / took, 1) for name in QUESTIONS},
+        }
+
+
+def waits(server: MariaDB, sites: int, times: int, *flags: str) -> dict[str, Any]:
+    """Actions that become due one after the other, each on another site: how long each waits."""
+    chance = random.Random(21)  # noqa: S311 - the same moments each time
+    with daemon(server, sites, 1, *flags) as one:
+        one.wait(sites)
+        enqueued: dict[int, float] = {}
+        for number in range(times):
+            dsn = server.url(f"site{number * (sites // times)}")
+            with Queue.open(dsn=dsn) as queue:
+                enqueued[number] = time.time()
+                queue.enqueue_async("bench", [number])
+            time.sleep(chance.uniform(0.5, 1.5))
+        end = time.monotonic() + LONGEST_SECONDS
+        while len(told := one.stamps.read_text().splitlines()) < times:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(told)} of {times} actions ran")
+            time.sleep(0.1)
+        found = sorted(float(at) - enqueued[int(n)] for n, at in (line.split() for line in told))
+        return {
+            "actions": times,
+            "flags": list(flags),
+            "p50_seconds": round(statistics.median(found), 2),
+            "p95_seconds": round(found[int(0.95 * (len(found) - 1))], 2),
+            "longest_seconds": round(found[-1], 2),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sites", type=int, default=300)
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each idle daemon")
+    parser.add_argument("--times", type=int, default=60, help="actions that are waited for")
+    parser.add_argument("--users", type=int, default=300, help="users of the system, at most")
+    parser.add_argument("--quick", action="store_true", help="only show that it runs")
+    given = parser.parse_args()
+    if os.geteuid():
+        sys.exit("bench_sites: run it as root, since sites belong to other users")
+    if given.quick:
+        given.sites, given.seconds, given.times = 10, 3.0, 3
+    began = time.monotonic()
+    shared = Path("/dev/shm")  # noqa: S108 - memory, on which the database lies
+    tempfile.tempdir = str(shared) if shutil.disk_usage(shared).free > 4 << 30 else None
+    with private_mariadb(("--max-connections=500", "--innodb-file-per-table=0")) as server:
+        server.folder.chmod(0o755)
+        sites_on(server, given.sites)
+        found = {
+            "load_before": [round(one, 1) for one in os.getloadavg()],
+            "processors": os.cpu_count(),
+            "idle_one_user": idle(server, given.sites, 1, given.seconds),
+            "idle_many_users": idle(server, given.sites, given.users, given.seconds),
+            "waits": waits(server, given.sites, given.times),
+            "waits_looked_at_each_2s": waits(
+                server, given.sites, given.times, "--poll-interval=2s"
+            ),
+            "took": str(timedelta(seconds=round(time.monotonic() - began))),
+        }
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
