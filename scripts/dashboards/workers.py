@@ -124,6 +124,35 @@ PHP: Final = (
         (rate("wpbridge_php_worker_restarts_total", "reason"), "{{reason}}"),
     ),
 )
+MANY_SITES: Final = (
+    chart(
+        "In a daemon for many sites",
+        "1 while the site is up, and 1 while it has a process.",
+        "short",
+        (gauge("wpbridge_site_up"), "up"),
+        (gauge("wpbridge_site_running"), "has a process"),
+    ),
+    chart(
+        "Waits for a process",
+        "For how long the site has been waiting for its process.",
+        "s",
+        (gauge("wpbridge_site_wait_seconds"), "waits"),
+    ),
+    chart(
+        "Failures in a row, and time since a look",
+        "How often a look or a process has failed, and how long ago a look last succeeded.",
+        "short",
+        (gauge("wpbridge_site_failures"), "failures"),
+        (f"time() - {gauge('wpbridge_site_last_look_timestamp_seconds')}", "seconds since a look"),
+    ),
+    chart(
+        "Processes and actions",
+        "Processes that were started for the site, and what they have done, per second.",
+        PER_SECOND,
+        (rate("wpbridge_site_runs_total"), "processes"),
+        (rate("wpbridge_site_actions_total", "outcome"), "{{outcome}}"),
+    ),
+)
 GATEWAY: Final = (
     chart(
         "Requests by code",
@@ -152,5 +181,11 @@ WORKERS: Final = Board(
     "wpbridge: workers and PHP pool",
     "Who runs the actions: daemons and their places, PHP workers, PHP's own runners, the gateway.",
     (SITES,),
-    (("Now", NOW), ("Daemons", DAEMONS), ("PHP workers", PHP), ("Gateway", GATEWAY)),
+    (
+        ("Now", NOW),
+        ("Daemons", DAEMONS),
+        ("PHP workers", PHP),
+        ("Many sites", MANY_SITES),
+        ("Gateway", GATEWAY),
+    ),
 )

@@ -5,6 +5,7 @@
 
 import configparser
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,8 @@ import docs
 from deployed import DEPLOY, DOCKERFILE, ROOT, drain_seconds
 from wpbridge.app.handed_worker import STOP_SECONDS
 from wpbridge.cli.main import cli
-from wpbridge.site.config import load
+from wpbridge.monitor import sites_state
+from wpbridge.site.config import Settings, load
 from wpbridge.site.moments import seconds_of
 from wpbridge.store.database.mysql_engine import RUNNER_ANSWER_SECONDS
 from wpbridge.web.bodies import MOST_BATCH_BYTES
@@ -35,6 +37,7 @@ UNIT = DEPLOY / "systemd" / "wpbridge@.service"
 GATEWAY_UNIT = DEPLOY / "systemd" / "wpbridge-serve@.service"
 WATCH_UNIT = DEPLOY / "systemd" / "wpbridge-watch@.service"
 RELAY_UNIT = DEPLOY / "systemd" / "wpbridge-relay@.service"
+SITES_UNIT = DEPLOY / "systemd" / "wpbridge-sites.service"
 CELERY_UNIT = DEPLOY / "systemd" / "wpbridge-celery@.service"
 
 
@@ -50,6 +53,7 @@ COMMANDS = [
     unit()["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
     unit(GATEWAY_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
     unit(WATCH_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
+    unit(SITES_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
 ]
 
 
@@ -79,6 +83,18 @@ def test_the_unit_says_how_the_daemon_is_to_be_treated() -> None:
     assert (seconds_of(service["WatchdogSec"]) or 0) >= 30
 
 
+def test_the_unit_for_many_sites_says_the_same_and_keeps_their_state() -> None:
+    service, command = unit(SITES_UNIT)["Service"], COMMANDS[3]
+    for name in ("Type", "KillMode", "RestartPreventExitStatus", "SuccessExitStatus"):
+        assert service[name] == unit()["Service"][name]
+    assert (seconds_of(service["TimeoutStopSec"]) or 0) >= drain_seconds(command.split()[1:]) + 10
+    place = sites_state.state_file(Settings(), {})
+    if os.geteuid() == 0:
+        assert str(place) == f"/run/{service['RuntimeDirectory']}/{place.name}"
+    # PHP's mail() starts programs that are setgid.
+    assert "NoNewPrivileges" not in service
+
+
 def test_the_watcher_is_given_the_time_that_a_look_takes_and_started_again() -> None:
     service = unit(WATCH_UNIT)["Service"]
     assert (seconds_of(service["TimeoutStopSec"]) or 0) >= 2 * RUNNER_ANSWER_SECONDS
@@ -87,7 +103,7 @@ def test_the_watcher_is_given_the_time_that_a_look_takes_and_started_again() -> 
 
 @pytest.mark.parametrize(
     "file",
-    [UNIT, GATEWAY_UNIT, WATCH_UNIT, RELAY_UNIT, CELERY_UNIT],
+    [UNIT, SITES_UNIT, GATEWAY_UNIT, WATCH_UNIT, RELAY_UNIT, CELERY_UNIT],
     ids=lambda file: file.stem,
 )
 def test_systemd_takes_the_unit(file: Path, tmp_path: Path) -> None:

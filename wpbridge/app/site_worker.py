@@ -59,7 +59,7 @@ def _settings(handed: dict[str, Any]) -> Settings:
         os.chdir(entry.home)
     except OSError as error:
         raise ConfigError(f"{entry.home}: {error.strerror}") from None
-    os.environ["PWD"] = str(entry.home)
+    os.environ.pop("PWD", None)
     settings = entry.settings(os.environ)
     php = min(handed["php"], settings.php_workers or 1)
     return replace(

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -120,11 +120,16 @@ def measured(
 
 @contextlib.contextmanager
 def sites_measured(
-    listen: str | None, settings: Settings, *, strict: bool = False
+    listen: str | None,
+    settings: Settings,
+    *,
+    strict: bool = False,
+    also: Callable[[], Mapping[str, Numbers]] = dict,
 ) -> Iterator[None]:
     """Tell the metrics of the sites of a list while this block runs; nowhere without an address.
 
-    With ``strict`` no ``wp-config.php`` is read that other users can change.
+    With ``strict`` no ``wp-config.php`` is read that other users can change. ``also`` returns what
+    this process itself knows of each site, by name.
 
     Raises:
         ConfigError: as :func:`measured`, or the settings name no list.
@@ -137,16 +142,16 @@ def sites_measured(
     from wpbridge.monitor.followed_sites import FollowedSites  # noqa: PLC0415
     from wpbridge.monitor.site_gauges import numbers_of  # noqa: PLC0415
 
+    def numbers() -> dict[str, Numbers]:
+        found = numbers_of(followed.latest(), SystemClock().now())
+        for name, more in also().items():
+            found.setdefault(name, Numbers()).join(more)
+        return found
+
     place = settings.sites.absolute()
     with (
         closing(FollowedSites.of(place, os.environ, strict=strict)) as followed,
-        closing(
-            endpoint.serve_sites(
-                listen,
-                lambda: numbers_of(followed.latest(), SystemClock().now()),
-                token=settings.metrics_token,
-            )
-        ) as server,
+        closing(endpoint.serve_sites(listen, numbers, token=settings.metrics_token)) as server,
     ):
         print_line(f"metrics at {server.address}", err=True)
         yield

@@ -88,9 +88,13 @@ def check_for_many(flags: Mapping[str, Any], *, watches: bool) -> None:
 def run_sites(settings: Settings, read: Callable[[], Settings]) -> int:
     """Be the daemon for many sites; returns the exit code."""
     from wpbridge.daemon.sites.service import schedule_sites  # noqa: PLC0415 - few daemons are it
+    from wpbridge.daemon.sites.site_metrics import SitesMeasured  # noqa: PLC0415
 
-    with sites_measured(settings.metrics_listen, settings):
-        return schedule_sites(settings, read, show=lambda line: print_line(line, err=True))
+    told = SitesMeasured()
+    with sites_measured(settings.metrics_listen, settings, also=told.numbers):
+        return schedule_sites(
+            settings, read, show=lambda line: print_line(line, err=True), measured=told.learn
+        )
 
 
 def be_site_or_host(told: str) -> None:

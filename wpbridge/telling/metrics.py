@@ -131,6 +131,32 @@ METRICS: Final[Mapping[str, Metric]] = {
     "wpbridge_worker_deaths_total": Metric(
         "counter", "supervisor", "Worker processes that ended without being told to."
     ),
+    "wpbridge_site_up": Metric(
+        "gauge",
+        "supervisor",
+        "1 while a daemon for many sites can look at the site and run its process, else 0.",
+    ),
+    "wpbridge_site_running": Metric(
+        "gauge", "supervisor", "1 while the site has a process in a daemon for many sites, else 0."
+    ),
+    "wpbridge_site_wait_seconds": Metric(
+        "gauge", "supervisor", "For how long the site has been waiting for its process."
+    ),
+    "wpbridge_site_failures": Metric(
+        "gauge", "supervisor", "How often in a row a look at the site, or its process, has failed."
+    ),
+    "wpbridge_site_last_look_timestamp_seconds": Metric(
+        "gauge", "supervisor", "When a look at the site last succeeded."
+    ),
+    "wpbridge_site_runs_total": Metric(
+        "counter", "supervisor", "Processes that were started for the site."
+    ),
+    "wpbridge_site_actions_total": Metric(
+        "counter",
+        "supervisor",
+        "Actions of the site by what its processes have done with them.",
+        ("outcome",),
+    ),
     "wpbridge_build_info": Metric("gauge", "supervisor", "1, for the version.", ("version",)),
     # What the gateway counts.
     "wpbridge_http_requests_total": Metric(

@@ -6,5 +6,5 @@ runs in a process of the site's user.
 
 from typing import Final
 
-DOOR: Final = ("packing", "plan", "poller_host", "service", "users")
+DOOR: Final = ("packing", "plan", "poller_host", "service", "site_metrics", "users")
 """The modules that other rooms may import."""

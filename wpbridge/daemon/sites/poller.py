@@ -13,7 +13,6 @@ import socket
 import threading
 import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -68,12 +67,38 @@ class PolledSite:
     """Whether a look at it is under way."""
 
 
+class _Kept:
+    """The accounts whose connections stay open between two looks: the first ones, and no more.
+
+    The one that was used longest ago must not make room for another: with more accounts than
+    places, each of which is looked at in turn, none would ever be found open.
+    """
+
+    def __init__(self) -> None:
+        self.most = 1
+        self._accounts: set[DatabaseAddress] = set()
+        self._lock = threading.Lock()
+
+    def keeps(self, account: DatabaseAddress) -> bool:
+        """Tell whether a connection stays open, and take a place for it if there is one."""
+        with self._lock:
+            if account not in self._accounts and len(self._accounts) < self.most:
+                self._accounts.add(account)
+            return account in self._accounts
+
+    def begin_anew(self, most: int) -> None:
+        """Give the places anew, so many of them."""
+        with self._lock:
+            self.most = most
+            self._accounts.clear()
+
+
 class _Lane:
     """One thread that does one thing after the other, and the connections that it has open."""
 
-    def __init__(self, most_kept: Callable[[], int]) -> None:
-        self._most_kept = most_kept
-        self._open: OrderedDict[DatabaseAddress, SharedConnection] = OrderedDict()
+    def __init__(self, kept: _Kept) -> None:
+        self._kept = kept
+        self._open: dict[DatabaseAddress, SharedConnection] = {}
         self.work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -83,7 +108,6 @@ class _Lane:
         if account not in self._open:
             way = connect(looked.address, "wp_", is_runner=True)
             self._open[account] = SharedConnection(way.session)
-        self._open.move_to_end(account)
         return self._open[account]
 
     def drop(self, looked: LookedQueue) -> None:
@@ -91,15 +115,11 @@ class _Lane:
         if (found := self._open.pop(looked.account, None)) is not None:
             found.close()
 
-    def tidy(self) -> None:
-        """Close connections that are too many, the one that was used longest ago first."""
-        while len(self._open) > self._most_kept():
-            self._open.popitem(last=False)[1].close()
-
     def _run(self) -> None:
         while True:
             self.work.get()()
-            self.tidy()
+            for account in [one for one in self._open if not self._kept.keeps(one)]:
+                self._open.pop(account).close()
 
 
 class Poller:
@@ -111,7 +131,7 @@ class Poller:
         self._env = env
         self._sites: dict[str, PolledSite] = {}
         self._lanes: dict[Server, _Lane] = {}
-        self._most_kept = 1
+        self._kept = _Kept()
         self._making, self._speaking = threading.Lock(), threading.Lock()
         self._ears = selectors.DefaultSelector()
         self._ears.register(link, selectors.EVENT_READ, self._hear)
@@ -140,7 +160,7 @@ class Poller:
 
     def _obey(self, told: dict[str, Any]) -> None:
         if "sites" in told:
-            self._most_kept = max(0, int(told["kept"]))
+            self._kept.begin_anew(max(0, int(told["kept"])))
             self._take([unpacked(one) for one in told["sites"]])
         for name in told.get("look", ()):
             site = self._sites.get(name)
@@ -223,7 +243,7 @@ class Poller:
         number = zlib.crc32(name.encode()) % most
         with self._making:
             if (key := (*server, number)) not in self._lanes:
-                self._lanes[key] = _Lane(lambda: self._most_kept)
+                self._lanes[key] = _Lane(self._kept)
             return self._lanes[key]
 
     # Wakes

@@ -106,8 +106,9 @@ class Pollers:
             self._start_host()
         for user in self._entries.keys() - self._pollers.keys():
             if self._host is not None and now >= self._again.get(user, 0.0):
+                if not self._start(user):
+                    break
                 self._again[user] = now + AGAIN_SECONDS
-                self._start(user)
         for poller in self._pollers.values():
             poller.flush()
 
@@ -148,17 +149,22 @@ class Pollers:
             return
         self._selector.register(self._host[1], selectors.EVENT_READ, self)
 
-    def _start(self, user: SystemUser) -> None:
+    def _start(self, user: SystemUser) -> bool:
+        """Ask for a poller; False where the host is to be asked again a moment later."""
         if self._host is None:
-            return
+            return False
         try:
             link = poller_host.ask(self._host[1], user, environment(user, self._env))
+        except BlockingIOError:
+            # It has not started yet those that it was asked for.
+            return False
         except OSError as error:
             tell("poller.not_started", user=user.name, error=error.strerror)
-            return
+            return True
         poller = self._pollers[user] = _Poller(user=user, link=link)
         self._selector.register(link, selectors.EVENT_READ, poller)
         self._tell_sites(poller)
+        return True
 
     def _tell_sites(self, poller: _Poller) -> None:
         kept = MOST_CONNECTIONS // max(1, len(self._entries))

@@ -9,6 +9,7 @@ from wpbridge.daemon.sites.schedule import SchedulingTerms
 from wpbridge.daemon.sites.scheduler import Scheduler
 from wpbridge.daemon.sites.site_process import SiteTerms
 from wpbridge.daemon.sites.terms import SitesTerms
+from wpbridge.daemon.sites.users import allow_descriptors
 from wpbridge.errors import ConfigError
 from wpbridge.monitor.sites_state import SitesState, state_file
 from wpbridge.site.config import Settings
@@ -41,6 +42,7 @@ def schedule_sites(
     for file in (terms.state_file, terms.heartbeat_file):
         if file is not None and not os.access(file.parent, os.W_OK):
             raise ConfigError(f"{file.parent} is no folder that can be written into")
+    allow_descriptors()
     # Asked once: the working folder may be gone later.
     command = own_program.command()
     env = {name: value for name, value in os.environ.items() if name not in VARIABLES}

@@ -86,6 +86,13 @@ def environment(user: SystemUser, env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def allow_descriptors() -> None:
+    """Raise this process's own limit of open descriptors as far as it may: each site needs some."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def limit(most_bytes: int) -> None:
     """Bound this process and all that it starts: no core files, and so much memory for each.
 
