@@ -17,9 +17,10 @@ from databases import empty_queue
 from rows import change
 from stores import open_store
 from wpbridge import Queue
-from wpbridge.monitor import sites_state
+from wpbridge.monitor import site_look, sites_state
 from wpbridge.monitor.sites_state import SitesState, SiteState
 from wpbridge.site.database import DatabaseAddress
+from wpbridge.site.site_list import read_sites
 from wpbridge.store.connect import connect
 from wpbridge.store.structure.creation import create_tables
 
@@ -145,6 +146,22 @@ def test_each_blog_of_a_network_is_a_site(here: Path) -> None:
     done, rows = status(here, listing(here, {"dsn": dsn, "network": True}))
     assert done.code == 0
     assert {name: row["due"] for name, row in rows.items()} == {"net.1": 1, "net.3": 0}
+    assert rows["net.1"]["running"] == 0
+
+
+def test_the_blogs_of_a_large_network_are_counted(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(site_look, "MOST_WHOLE", 0)
+    dsn = site(here, "net", -1)
+    store = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
+    columns = "blog_id INTEGER PRIMARY KEY, domain TEXT, path TEXT"
+    change(store, f"CREATE TABLE wp_blogs ({columns}, archived INT, deleted INT, spam INT)")
+    change(store, "INSERT INTO wp_blogs VALUES (1, 'x.example', '/', 0, 0, 0)")
+    store.close()
+    (entry,) = read_sites(listing(here, {"dsn": dsn, "network": True}), {}).sites
+    [(name, [look])] = list(site_look.look_at_each([entry], trusted=False))
+    assert (name, look.name, look.due, look.running) == ("net", "net.1", 1, None)
 
 
 def told(here: Path, file: Path, *sites: SiteState, seconds_ago: float = 0.0) -> None:

@@ -5,14 +5,16 @@ this process is root. So a database that hangs delays no other site, and root op
 site's user can write.
 """
 
+import gc
 import json
 import os
 import pwd
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from importlib import import_module
 from typing import Any, Final, Literal, NamedTuple
 
 from wpbridge.clock import SystemClock
@@ -34,9 +36,25 @@ AT_ONCE: Final = 8
 """So many sites are looked at at once."""
 MOST_BLOGS: Final = 1_000
 """So many blogs of a network are looked at."""
+MOST_WHOLE: Final = 60
+"""The blogs of a larger network are only counted, many with one statement."""
 _STATEMENT_SECONDS: Final = 5.0
 _LONGEST: Final = 500
 _NO_USER: Final = -1
+_NEEDED: Final = (
+    "site.dropin",
+    "site.wpconfig.request",
+    "store.database.mysql",
+    "store.database.mysql_engine",
+    "store.database.mysqlclient_driver",
+    "store.database.pymysql_driver",
+    "store.database.sqlite",
+    "store.reading.gauges",
+    "store.rows.held_hooks",
+    "store.structure.server",
+    "store.upkeep.retention",
+)
+"""Modules that are loaded late, and that each look needs, or each look at some kind of site."""
 _DAY: Final = timedelta(days=1)
 EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _PASSED_ON: Final = ("LANG", "PATH", "TZ")
@@ -61,9 +79,9 @@ class SiteLook:
     failed_rows: int | None = None
     """All failed actions that are there, counted up to :data:`CAP`."""
     running: int | None = None
-    """Unknown for the blogs of a network."""
+    """Unknown for the blogs of a large network."""
     last_runs: Mapping[str, datetime] = field(default_factory=dict)
-    """When a runner of this kind last gave a sign: ``wpbridge`` or ``php``. Unknown for blogs."""
+    """When a runner of this kind last gave a sign: ``wpbridge`` or ``php``. Unknown for the same."""
     seconds: float = 0.0
     """How long the look took; of a blog, that at its whole network."""
 
@@ -111,12 +129,24 @@ def look_at_each(
         most: how many at once.
         seconds: how long each may take.
     """
+    _load()
     pieces = (
         one if isinstance(one, NotBefore) else _piece(one, trusted=trusted, strict=strict)
         for one in entries
     )
     for done in run_each(pieces, most=most, seconds=seconds):
         yield done.key, tuple(_looks_of(done, seconds))
+
+
+def _load() -> None:
+    """Load what each look needs, once: a copy shares what is loaded, and loads the rest anew."""
+    for name in _NEEDED:
+        # Of the drivers only one need be installed.
+        with suppress(ModuleNotFoundError):
+            import_module(f"wpbridge.{name}")
+    # A copy that collects garbage would look through all of it, and so copy it.
+    gc.collect()
+    gc.freeze()
 
 
 def _piece(entry: SiteEntry, *, trusted: bool, strict: bool) -> Piece[str]:
@@ -230,6 +260,10 @@ def _network(entry: SiteEntry, site: Site, now: datetime) -> list[SiteLook]:
     with closing(connect_site(site, prepare=_bound)) as way:
         network = NetworkSites(way)
         prefixes = network.prefixes([blog.id for blog in network.queues(most=MOST_BLOGS)])
+        if len(prefixes) <= MOST_WHOLE:
+            return [
+                _blog(entry.of_blog(blog), site.with_blog(blog), now) for blog in sorted(prefixes)
+            ]
         found = network.backlogs(prefixes, now, now - _DAY)
         ever = network.backlogs(prefixes, now, EVER)
     return [
@@ -243,6 +277,14 @@ def _network(entry: SiteEntry, site: Site, now: datetime) -> list[SiteLook]:
         )
         for blog, one in sorted(found.items())
     ]
+
+
+def _blog(entry: SiteEntry, site: Site, now: datetime) -> SiteLook:
+    """Look at one blog as at a site of its own. What is wrong with it is told of it alone."""
+    try:
+        return _alone(entry, site, now)
+    except WpbridgeError as error:
+        return SiteLook(name=entry.name, at=now, problem=reason_of(error))
 
 
 def _bound(session: Session) -> None:
