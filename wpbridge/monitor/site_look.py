@@ -81,7 +81,7 @@ class SiteLook:
     running: int | None = None
     """Unknown for the blogs of a large network."""
     last_runs: Mapping[str, datetime] = field(default_factory=dict)
-    """When a runner of this kind last gave a sign: ``wpbridge`` or ``php``. Unknown for the same."""
+    """When runners of this kind last gave a sign: ``wpbridge`` or ``php``. Unknown for the same."""
     seconds: float = 0.0
     """How long the look took; of a blog, that at its whole network."""
 
