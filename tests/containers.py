@@ -129,7 +129,7 @@ class Podman:
         """Build an image, and return its id. What is not new comes from the store."""
         with self.alone():
             for name in sorted(bases_of(file)):
-                if self.run("image", "exists", name).returncode:
+                if BASE.fullmatch(name) and self.run("image", "exists", name).returncode:
                     self._make_base(name)
             self.run("image", "prune", "--force", "--filter", "until=6h")
             network = ["--network", "host", "--volume", f"{self._pip_settings()}:/etc/pip.conf:ro"]
@@ -151,7 +151,7 @@ class Podman:
 
     def _make_base(self, name: str) -> None:
         found = BASE.fullmatch(name)
-        assert found is not None, f"no Debian stands for the image {name}"
+        assert found is not None
         python, suite = found.groups()
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             root = Path(folder, "root")

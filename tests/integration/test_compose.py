@@ -4,59 +4,27 @@ Images that are pulled are not there, so only services of our own are started. T
 test's, on a socket: a second file mounts it.
 """
 
-import os
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from composed import Project, missing_compose
+from conftest import needs
 from contained import SOCKET, add, completed, handlers_in, socket_of, within
-from containers import Container, Podman
+from containers import Podman
 from daemons import until
 from deployed import DEPLOY
 from rows import column, query
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.store.running.runner_store import RunnerStore
 
-PROGRAM = Path(sys.executable).parent / "podman-compose"
-
 
 @pytest.fixture
 def store(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     return open_queue(mysql_dsn)
-
-
-class Project:
-    """The services of a compose file."""
-
-    def __init__(self, podman: Podman, folder: Path, *files: str) -> None:
-        self._podman, self._folder = podman, folder
-        self._program = podman.script(folder)
-        self.name = f"wpbridge-test-{os.getpid()}-{time.monotonic_ns()}"
-        self._files = [word for file in files for word in ("--file", file)]
-
-    def compose(self, *words: str) -> str:
-        # Podman would mount more into a read-only root than Docker does.
-        run = [str(PROGRAM), "--podman-path", str(self._program)]
-        run += ["--podman-run-args=--read-only-tmpfs=false"]
-        done = subprocess.run(
-            [*run, "--project-name", self.name, *self._files, *words],
-            cwd=self._folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
-        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def service(self, name: str) -> Container:
-        return Container(self._podman, f"{self.name}_{name}_1")
 
 
 @pytest.fixture
@@ -65,8 +33,7 @@ def project(
 ) -> Iterator[Project]:
     """The services of compose.yaml, with handlers and settings where it says that they lie."""
     del store
-    if not PROGRAM.exists():
-        pytest.skip("podman-compose is not installed (pip install podman-compose)")
+    needs(missing_compose())
     handlers_in(tmp_path)
     shutil.copy(DEPLOY / "docker" / "compose.yaml", tmp_path)
     secrets = tmp_path / "secrets"
