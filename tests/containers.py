@@ -43,6 +43,7 @@ events_logger = "file"
 [network]
 network_backend = "netavark"
 """
+WHEELS = "/wheels"
 REACHING = "cert|client-cert|proxy|index-url|trusted-host|timeout|default-timeout"
 """Settings of pip by which it reaches its index."""
 LONGEST_STEP_SECONDS = 1800
@@ -125,14 +126,19 @@ class Podman:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def build(self, file: Path, context: Path, *options: str) -> str:
-        """Build an image, and return its id. What is not new comes from the store."""
+    def build(self, file: Path, context: Path, *options: str, wheels: Path | None = None) -> str:
+        """Build an image, and return its id. What is not new comes from the store.
+
+        ``wheels`` is a folder where pip finds packages that its index does not have.
+        """
         with self.alone():
             for name in sorted(bases_of(file)):
                 if BASE.fullmatch(name) and self.run("image", "exists", name).returncode:
                     self._make_base(name)
             self.run("image", "prune", "--force", "--filter", "until=6h")
             network = ["--network", "host", "--volume", f"{self._pip_settings()}:/etc/pip.conf:ro"]
+            if wheels is not None:
+                network += ["--volume", f"{wheels}:{WHEELS}:ro"]
             if Path("/etc/ssl/certs").is_dir():
                 network += ["--volume", "/etc/ssl/certs:/etc/ssl/certs:ro"]
             how = ["--quiet", "--pull-never", "--format", "docker", "--isolation", "chroot"]
@@ -146,7 +152,7 @@ class Podman:
         settings = {key: ast.literal_eval(value) for key, value in found}
         text = "".join(f"{key} = {value}\n" for key, value in settings.items())
         file = self.folder / "pip.conf"
-        file.write_text(f"[global]\n{text}", "utf-8")
+        file.write_text(f"[global]\nfind-links = {WHEELS}\n{text}", "utf-8")
         return file
 
     def _make_base(self, name: str) -> None:

@@ -4,19 +4,24 @@ What Docker pulls is made by debootstrap here; see ``containers.py``.
 """
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from contained import SOCKET, add, completed, handlers_in, socket_of, within
 from containers import Container, Podman, container
 from daemons import until
-from deployed import DOCKERFILE
+from deployed import DOCKERFILE, ROOT
 from rows import column
 from wpbridge import __version__
 from wpbridge.cli.exit_codes import Exit
+from wpbridge.cli.main import cli
 from wpbridge.site.config import load
 from wpbridge.store.running.runner_store import RunnerStore
 
@@ -160,3 +165,22 @@ def test_the_gateway_answers_and_ends_in_order(
         it.told(*check[1:])
         it.tell_to_stop()
         assert it.code() == Exit.OK
+
+
+@pytest.mark.long
+def test_an_image_of_the_written_files_has_the_published_package(
+    podman: Podman, tmp_path: Path
+) -> None:
+    wheels, folder = tmp_path / "wheels", tmp_path / "deployment"
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory"]
+    subprocess.run([*build, str(wheels)], cwd=ROOT, check=True, capture_output=True)
+    assert CliRunner().invoke(cli, ["deploy", "write", str(folder)]).exit_code == 0
+    # Nothing of the folder goes into the image, so a secret in it stays out.
+    (folder / "docker" / "pyproject.toml").write_text("a file of somebody's", "utf-8")
+    file = folder / "docker" / "Dockerfile"
+    image = podman.build(file, file.parent, wheels=wheels)
+    with container(podman, image, "--version", options=LIKE_DOCKER) as it:
+        assert it.code() == 0
+        assert it.said() == f"wpbridge, version {__version__}\n"
+    found = podman.told("run", "--rm", *LIKE_DOCKER, "--entrypoint", "pip", image, "list")
+    assert re.search(rf"^wpbridge +{re.escape(__version__)}$", found, re.MULTILINE)
