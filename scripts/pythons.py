@@ -30,7 +30,7 @@ _PACKAGES: Final = (
     *("libbz2-1.0", "libzstd1", "libuuid1", "libreadline8t64", "libtinfo6", "libgcc-s1"),
 )
 _TESTS: Final = ("tests/unit", "tests/contract", "-n", "2")
-_EXTRAS: Final = "web,metrics,alerts,otel,sentry,celery,celery-sqs"
+_EXTRAS: Final = "web,metrics,alerts,otel,sentry,mcp,celery,celery-sqs"
 
 
 def found() -> dict[str, Path]:

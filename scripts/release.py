@@ -38,7 +38,18 @@ COPIES: Final = (
 SECTIONS: Final = ("Security", "Removed", "Deprecated", "Added", "Changed", "Fixed")
 """Their order in the changelog."""
 EXTRAS: Final = (
-    *("web", "metrics", "alerts", "otel", "sentry", "celery", "celery-sqs", "sha2", "ed25519"),
+    *(
+        "web",
+        "metrics",
+        "alerts",
+        "otel",
+        "sentry",
+        "mcp",
+        "celery",
+        "celery-sqs",
+        "sha2",
+        "ed25519",
+    ),
 )
 """All extras but mysqlclient, of which there are no wheels."""
 SUMS: Final = "SHA256SUMS"

@@ -61,6 +61,7 @@ NOT_RUN: Final = {
     "wpbridge relay": "it needs a broker; tests/integration/test_celery_page.py runs it",
     "wpbridge serve": "it runs until it is stopped",
     "wpbridge exporter": "it runs until it is stopped",
+    "wpbridge mcp": "it runs until an assistant closes it; tests/integration/test_mcp.py asks it",
     "wpbridge probe": "it needs a daemon",
     "wpbridge install systemd": "it needs a site of another user; test_cli_install.py runs it",
     "wpbridge install cron": "it needs a site of another user; test_cli_install.py runs it",

@@ -134,6 +134,8 @@ OTHERS = (
 """The last ones run what is there."""
 ELSEWHERE = {
     "completion",
+    # It answers a program, as JSON: tests/integration/test_mcp.py.
+    "mcp",
     "wp install-plugin",
     "deploy list",
     "deploy show",

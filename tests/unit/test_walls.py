@@ -58,6 +58,7 @@ SEEDS = {
         "prometheus_client",
         "prometheus-client stays in wpbridge.telling.exposition",
     ),
+    "mcp/looking": ("mcp", "The library of MCP stays in wpbridge.mcp.serving"),
     "access/keys": ("jwt", "PyJWT stays in wpbridge.access.tokens"),
     "access/tickets": ("wpbridge.queue.many", "Rooms, from the doors down to the nouns"),
     "access/people": ("argon2", "argon2 stays in wpbridge.access.user_hashes"),

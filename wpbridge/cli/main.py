@@ -19,6 +19,7 @@ _SECTIONS = {
         "work": ("work", "Run due actions for ever: the daemon."),
         "relay": ("relay", "Hand actions over to Celery's workers."),
         "serve": ("serve", "Take actions over HTTP: the gateway."),
+        "mcp": ("mcp", "Let an assistant that speaks MCP look at the queue."),
         "exporter": ("exporter", "Serve metrics of the tables to Prometheus, without a daemon."),
         "claim-and-run": ("run", "Claim due actions and run them."),
         "run": ("run", "Run these actions now, whatever their date."),

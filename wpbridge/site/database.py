@@ -93,6 +93,8 @@ class DatabaseAddress:
     tls: Tls | None = None
     client: Client = "auto"
     """The wanted package; see :mod:`wpbridge.store.database.client`."""
+    only_reads: bool = False
+    """Whether sessions take no writes."""
     of_wordpress: bool = False
     """Whether the database belongs to a WordPress. wpbridge then never creates the database, nor
     the plugin's tables on SQLite."""

@@ -175,6 +175,8 @@ def _site(settings: Settings, config: "WpConfig | None") -> Site:
         raise ConfigError("neither --path nor --dsn is given")
     if settings.driver != "auto":
         database = replace(database, client=settings.driver)
+    if settings.only_reads:
+        database = replace(database, only_reads=True)
     return Site(
         name=settings.url or (str(config.abspath) if config else database.safe),
         given_name=settings.site_name,

@@ -207,6 +207,8 @@ class Settings:
     """``HOST`` or ``HOST:PORT`` to which PHP on other machines sends wakes; None: as listened."""
     wake_address: str = ""
     """What a worker tells PHP of where its supervisor hears wakes. The supervisor says it."""
+    only_reads: bool = False
+    """Sessions with the database take no writes. `wpbridge mcp` says it."""
     web_descriptor: int | None = None
     """Of the socket at which a process of the gateway listens. Its supervisor says it."""
     web_wordpress_login: bool = _setting(False, kinds.boolean, "web")

@@ -78,6 +78,8 @@ def _set_up(connection: Any, limits: str, address: DatabaseAddress) -> None:
         modes = str(told).split(",")
         kept = ",".join(mode for mode in modes if mode and mode not in WORDPRESS_REMOVES)
         cursor.execute(f"SET SESSION sql_mode = %s{_NO_SAFETY_NETS}{limits}", (kept,))
+        if address.only_reads:
+            cursor.execute("SET SESSION TRANSACTION READ ONLY")
     charsets.speak(connection, address.charset, address.collate)
     _bound(connection, int(most_bytes))
     _probe(getattr(connection, "_sock", None))

@@ -194,7 +194,7 @@ def open_engine(address: DatabaseAddress) -> Engine:
     return Engine(
         address=address,
         driver=DRIVER,
-        open=functools.partial(_open, file, of_wordpress=address.of_wordpress),
+        open=functools.partial(_open, file, address),
     )
 
 
@@ -205,13 +205,15 @@ def _is_lost(error: Exception) -> bool:
 DRIVER: Final = Driver(error=sqlite3.Error, mark=SQLite.mark, is_lost=_is_lost)
 
 
-def _open(file: str, *, of_wordpress: bool) -> sqlite3.Connection:
+def _open(file: str, address: DatabaseAddress) -> sqlite3.Connection:
     connection: sqlite3.Connection
     if file == ":memory:":
         connection = sqlite3.connect(file, **_OPTIONS)
     else:
-        connection = _connect(file, of_wordpress=of_wordpress)
+        connection = _connect(file, of_wordpress=address.of_wordpress)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    if address.only_reads:
+        connection.execute("PRAGMA query_only = 1")
     connection.text_factory = _text
     return connection
 
