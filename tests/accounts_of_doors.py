@@ -1,6 +1,7 @@
 """What the account of a gateway or of a dashboard does, each thing on an empty queue."""
 
 import base64
+import html
 import re
 import secrets
 from collections.abc import Iterator, Mapping
@@ -271,6 +272,27 @@ def change_by_forms(account: Account) -> None:
         assert "user:admin" in it.text("/audit")
 
 
+def change_by_other_forms(account: Account) -> None:
+    """The buttons of hooks, of a bulk, of callbacks, and of the doctor."""
+    insert(account.store, make_new("h", due_in=1e9), make_new("wpbridge_callback"))
+    set_status(account.store, account.ids("wpbridge_callback")[0], "failed")
+    change(account.store, "INSERT INTO wp_actionscheduler_claims VALUES (9, '2020-01-01')")
+    with pages(account) as it:
+        for path, form in (
+            ("/hooks/pause", {"kind": "hook", "name": "h"}),
+            ("/hooks/resume", {"kind": "hook", "name": "h"}),
+            ("/jobs/replay", {"id": account.ids("wpbridge_callback")[0]}),
+            ("/doctor/fix", {"check": "orphan-claims"}),
+        ):
+            answer = it.post(path, form)
+            assert answer.status_code == 303, (path, answer.text)
+        text = it.text("/changes/preview?verb=cancel&hook=h")
+        pinned = html.unescape(re.findall(r'name="pinned" value="([^"]+)"', text)[0])
+        answer = it.post("/changes/start", {"pinned": pinned, "count": "1"})
+        assert answer.status_code == 303, answer.text
+    assert query(account.store, "SELECT * FROM wp_actionscheduler_claims") == []
+
+
 # What only looks
 
 
@@ -361,5 +383,6 @@ GATEWAY: Final = _named(
     *PEOPLE,
     tell_workers,
     change_by_forms,
+    change_by_other_forms,
 )
 DASHBOARD: Final = _named(runners.know_the_zone, *PEOPLE, look_by_commands, watch, check_for_nagios)

@@ -4,9 +4,11 @@ rights is needed for something.
 
 import contextlib
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -20,6 +22,7 @@ from cli_helpers import Site, is_one_line
 from conftest import execute
 from daemons import started_daemons, until, work_folder
 from factories import insert, make_new
+from gateway import Gateway
 from legacy_store import LegacyStore
 from receiver import Receiver
 from rows import change, query
@@ -32,6 +35,7 @@ from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.store.schema.purposes import PURPOSES
 from wpbridge.store.structure.creation import drop_tables
+from wpbridge.web.routes import ROUTES
 
 # A gateway that lacks a right does not start, which ends its thread.
 pytestmark = [
@@ -93,6 +97,33 @@ def test_an_account_can_do_all_of_its_purpose(of: Make, purpose: str) -> None:
     for deed in DEEDS[purpose].values():
         it.empty()
         deed(it)
+
+
+def test_the_gateway_is_asked_all_that_it_answers(
+    of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each route of the table, and each page, is among what the account was seen doing."""
+    it, asked = of("gateway"), set[tuple[str, str]]()
+    it.grant()
+    send = Gateway.ask
+
+    def noting(self: Gateway, method: str, path: str, *rest: Any, **more: Any) -> Any:
+        asked.add((method, path.partition("?")[0]))
+        return send(self, method, path, *rest, **more)
+
+    monkeypatch.setattr(Gateway, "ask", noting)
+    for deed in doors.GATEWAY.values():
+        it.empty()
+        deed(it)
+    missing = [
+        (route.method, route.path)
+        for route in ROUTES
+        if not any(
+            method == route.method and re.fullmatch(re.sub(r"{\w+}", "[^/]+", route.path), path)
+            for method, path in asked
+        )
+    ]
+    assert missing == []
 
 
 @pytest.mark.parametrize(

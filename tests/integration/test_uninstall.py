@@ -11,7 +11,7 @@ from cli_helpers import Site, is_one_line, state_of, tables
 from conftest import ROOT
 from factories import insert, make_new
 from gateway import serving
-from rows import column, log_of, query, set_status
+from rows import change, column, log_of, query, set_status
 from servers import MariaDB, find_program
 from stores import open_store
 from wpbridge.clock import SystemClock
@@ -137,6 +137,20 @@ def test_a_dry_run_names_everything_and_changes_nothing(golden: Site) -> None:
     ]
     assert query(golden.store, f"SHOW INDEX FROM {ACTIONS} WHERE Key_name = 'wpbridge_claim'") == []
     assert golden("uninstall", path).out.endswith("no tables: there are none of wpbridge's\n")
+
+
+def test_a_companion_that_lies_elsewhere_is_named(golden: Site) -> None:
+    change(golden.store, "CREATE TABLE wp_options (option_name varchar(191), option_value text)")
+    change(golden.store, "INSERT INTO wp_options VALUES ('wpbridge_companion', '1 own-hooks')")
+    assert golden("init").code == 0
+    told = golden("uninstall")
+    assert told.code == 0, told
+    assert "left the companion plugin and its option" in told.err
+    assert "wp install-plugin --remove --path DIR" in told.err
+    assert query(golden.store, "SELECT option_name FROM wp_options") == [("wpbridge_companion",)]
+    there = golden("uninstall", f"--path={golden.folder}")
+    assert "removed the option wpbridge_companion\n" in there.out
+    assert query(golden.store, "SELECT option_name FROM wp_options") == []
 
 
 # What was in the queue

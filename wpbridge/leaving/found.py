@@ -54,6 +54,8 @@ class Found:
     """The file of the companion plugin that names this site."""
     has_sign: bool
     """Whether the option is there that the companion writes."""
+    is_elsewhere: bool
+    """Whether no folder is known in which the companion plugin would lie."""
     bridge: Path | None
     """The file that shows moved events of WP-Cron to PHP."""
     index: str | None
@@ -81,6 +83,7 @@ def look(settings: Settings, site: Site, way: Connected, store: OpenStore, now: 
         own_actions=len(store.leaving.own_actions(MOST_COUNTED)),
         companion=_companion(folder, prefix),
         has_sign=store.options.are_there() and store.options.read(SIGN) is not None,
+        is_elsewhere=folder is None,
         bridge=_bridge(folder, prefix),
         index=_index(way),
         lost=list(_lost(store, now, folder, undated)),
@@ -162,11 +165,10 @@ def left_of(found: Found, *, with_index: bool, with_bridge: bool) -> list[Left]:
                 command="wpbridge migrate wp-cron --undo JOURNAL, or --with-bridge here",
             )
         )
-    if found.has_sign and found.companion is None:
+    if found.has_sign and found.is_elsewhere:
         left.append(
             Left(
-                what="perhaps the companion plugin, in the WordPress that this address has no"
-                " folder of",
+                what="the companion plugin and its option, in a folder that --dsn does not name",
                 command="wpbridge wp install-plugin --remove --path DIR",
             )
         )

@@ -110,7 +110,7 @@ def _words(found: Found, *, with_index: bool, with_bridge: bool) -> list[str]:
         told.append(f"{count} of wpbridge's own hooks, with their logs and their group")
     if found.companion:
         told.append(f"the companion plugin {found.companion}")
-    if found.has_sign:
+    if found.has_sign and not found.is_elsewhere:
         told.append(f"the option {SIGN}")
     if found.bridge and with_bridge:
         told.append(f"the bridge {found.bridge}")
@@ -147,7 +147,7 @@ def _unplug(
     prefix = store.names.prefix
     if found.companion:
         companion.remove(site.plugins_to_write(trusted=settings.trusted), prefix)
-    if found.has_sign and (sign := store.options.read(SIGN)) is not None:
+    if found.has_sign and not found.is_elsewhere and (sign := store.options.read(SIGN)) is not None:
         store.options.remove(SIGN, sign)
     if found.bridge and with_bridge:
         cron_bridge.forget(site.plugins_to_write(trusted=settings.trusted), prefix)
