@@ -51,6 +51,8 @@ COLOURS: Final = {
     "#b0b1b2": "--md-default-fg-color--lighter",
 }
 """Colours that Mermaid is given, and the theme's that take their place in the drawing."""
+SMALLEST: Final = 0.6
+"""The part of its natural width down to which a drawing shrinks. A page scrolls a wider one."""
 LOOK: Final = {
     "background": "#fefefe",
     "mainBkg": "#f0f1f2",
@@ -195,7 +197,8 @@ def diagram(source: str, *_: object, **options: Any) -> str:
         SuperFencesException: Mermaid does not understand the text. The build ends with it.
     """
     del options
-    key = hashlib.sha256(f"{version('mermaidx')}{_settings()}{source}".encode()).hexdigest()[:16]
+    made_of = f"{version('mermaidx')}{_settings()}{SMALLEST}{source}"
+    key = hashlib.sha256(made_of.encode()).hexdigest()[:16]
     kept = CACHE / f"{key}.svg"
     if not kept.is_file():
         try:
@@ -205,7 +208,7 @@ def diagram(source: str, *_: object, **options: Any) -> str:
             raise SuperFencesException(f"mermaid does not understand: {source}") from error
         kept.parent.mkdir(parents=True, exist_ok=True)
         unfinished = kept.with_name(f"{kept.name}.{os.getpid()}")
-        unfinished.write_text(_coloured(svg).replace("my-svg", f"diagram-{key}"), "utf-8")
+        unfinished.write_text(_fitted(svg).replace("my-svg", f"diagram-{key}"), "utf-8")
         unfinished.replace(kept)
     return f'<figure class="diagram">{kept.read_text("utf-8")}</figure>'
 
@@ -216,7 +219,10 @@ def _settings() -> str:
     return f"%%{{init: {json.dumps(settings)}}}%%\n"
 
 
-def _coloured(svg: str) -> str:
+def _fitted(svg: str) -> str:
+    """Return a drawing with the colours of its page, which shrinks until it is hard to read."""
     for colour, name in COLOURS.items():
         svg = svg.replace(colour, f"var({name})")
-    return svg
+    [natural] = re.findall(r"max-width: ([\d.]+)px", svg)
+    shortest = round(SMALLEST * float(natural))
+    return svg.replace("max-width: ", f"min-width: {shortest}px; max-width: ", 1)
