@@ -233,10 +233,10 @@ def test_a_site_that_hangs_keeps_no_other_one_waiting(
     file, keys = listed
     with socket.create_server(("127.0.0.1", 0)) as ear:
         silent = f"mysql://a:b@127.0.0.1:{ear.getsockname()[1]}"
-        more = ", ".join(f'{{name = "s{n}", dsn = "{silent}/s{n}"}}' for n in range(4))
+        more = ", ".join(f'{{name = "s{n}", dsn = "{silent}/s{n}"}}' for n in range(20))
         file.write_text(file.read_text().replace("}]", f"}}, {more}]"))
         with served(file) as many:
-            asking = [threading.Thread(target=many.page, args=(f"/s/s{n}/",)) for n in range(4)]
+            asking = [threading.Thread(target=many.page, args=(f"/s/s{n}/",)) for n in range(20)]
             for thread in asking:
                 thread.start()
             answer = many.api("POST", "/s/a/v1/jobs", keys["a"], json={"hook": "send"})

@@ -25,13 +25,16 @@ IDLE_SECONDS: Final = 300.0
 """A site that nobody has asked for so long is closed."""
 FAILED_SECONDS: Final = 10.0
 """So long the reason is told why a site could not be opened, before that is tried again."""
-OPENERS: Final = 8
-"""So many sites are opened at once. A database that hangs keeps one of them for ten seconds."""
+OPENERS: Final = 64
+"""So many sites are opened at once. A database that hangs keeps one of these threads for ten
+seconds: when a server with many sites is away, others are opened all the same."""
 MOST_WAITING: Final = 200
 """So many requests of a site may wait for the beginning of their answer. A database that hangs
 keeps a thread for each."""
 TIDY_SECONDS: Final = 30.0
-"""So often somebody looks which sites nobody asks for any more."""
+"""So often it is looked which sites nobody asks for any more."""
+_TRIES: Final = 3
+_FULL: Final = "too many sites are open: come again soon"
 
 
 class Busy(Exception):
@@ -103,12 +106,7 @@ class OpenSites:
             Busy: there is no room.
             WpbridgeError: it cannot be opened.
         """
-        found = self._open.get(name)
-        if found is not None and found.key != key:
-            self._retire(name)
-            found = None
-        if found is None:
-            found = await self._opened(name, key, make)
+        found = await self._found(name, key, make)
         if found.waiting >= MOST_WAITING:
             raise Busy(f"the site {name} has too many requests under way")
         found.asked += 1
@@ -122,13 +120,25 @@ class OpenSites:
             elif not found.asked:
                 self._close_soon(found)
 
+    async def _found(self, name: str, key: object, make: Callable[[], Starlette]) -> OpenSite:
+        """Return a site that is open, and may be closed as soon as somebody else has a turn."""
+        for _ in range(_TRIES):
+            found = self._open.get(name)
+            if found is not None and found.key == key:
+                return found
+            if found is not None:
+                self._retire(name)
+            # Others may have needed its place before this one has its turn again.
+            await self._opened(name, key, make)
+        raise Busy(_FULL)
+
     async def _opened(self, name: str, key: object, make: Callable[[], Starlette]) -> OpenSite:
         until, failed_key, error = self._failed.get(name, (0.0, None, WpbridgeError()))
         if failed_key == key and time.monotonic() < until:
             raise error
         if name not in self._opening:
             if not self._has_room():
-                raise Busy("too many sites are open: come again soon")
+                raise Busy(_FULL)
             task = asyncio.get_running_loop().create_task(self._open_one(name, key, make))
             self._opening[name] = task
             task.add_done_callback(lambda done: self._has_opened(name, done))
@@ -153,11 +163,12 @@ class OpenSites:
         lifespan = app.router.lifespan_context(app)
         await lifespan.__aenter__()
         found = OpenSite(app=app, lifespan=lifespan, key=key, used=time.monotonic())
-        if self._over:
+        self._trim()
+        if self._over or len(self._open) >= self._most:
+            # Others came first, and all of them are busy.
             await self._close(found)
-        else:
-            self._trim()
-            self._open[name] = found
+            raise Busy(_FULL)
+        self._open[name] = found
         return found
 
     def _has_opened(self, name: str, done: asyncio.Task[OpenSite]) -> None:
@@ -169,7 +180,7 @@ class OpenSites:
     def _has_room(self) -> bool:
         """Tell whether there is room for one more, once a site is closed that nobody asks for."""
         busy = sum(found.asked > 0 for found in self._open.values())
-        return busy + len(self._opening) < self._most
+        return busy < self._most and len(self._opening) < OPENERS
 
     def _trim(self) -> None:
         """Close the sites that nobody has asked for the longest, while there are too many."""
