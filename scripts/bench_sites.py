@@ -1,7 +1,7 @@
 """One daemon for many sites: its memory, what it asks and uses while idle, and its answer.
 
-Each site has a database and an account of its own on one private MariaDB. Needs root, since the
-sites belong to other users of the system. Prints one JSON object.
+Each site has a database on one private MariaDB, and an account of its own but for one part. Needs
+root, since the sites belong to other users of the system. Prints one JSON object.
 """
 
 import argparse
@@ -58,6 +58,8 @@ def sites_on(server: MariaDB, count: int) -> None:
                     cursor.execute(f"CREATE TABLE site{number}.{table} LIKE site0.{table}")
             cursor.execute(f"CREATE USER u{number}@localhost IDENTIFIED BY '{_PASSWORD}'")
             cursor.execute(f"GRANT ALL ON site{number}.* TO u{number}@localhost")
+        cursor.execute(f"CREATE USER u@localhost IDENTIFIED BY '{_PASSWORD}'")
+        cursor.execute("GRANT ALL ON `site%`.* TO u@localhost")
 
 
 def _made(server: MariaDB, name: str) -> str:
@@ -69,7 +71,15 @@ def _made(server: MariaDB, name: str) -> str:
 class Daemon:
     """``wpbridge work --sites`` over these sites, which belong to so many users of the system."""
 
-    def __init__(self, folder: Path, server: MariaDB, sites: int, users: int, *flags: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        server: MariaDB,
+        sites: int,
+        users: int,
+        *flags: str,
+        has_accounts: bool = True,
+    ) -> None:
         self.stamps = folder / "stamps"
         self.stamps.touch()
         self.stamps.chmod(0o666)
@@ -77,7 +87,8 @@ class Daemon:
         names = [one.pw_name for one in pwd.getpwall() if one.pw_uid][:users]
         entries = [
             f'[[sites]]\nname = "s{n}"\nuser = "{names[n % len(names)]}"\nhandlers = ["acts"]\n'
-            f'dsn = "mysql://u{n}:{_PASSWORD}@localhost/site{n}?unix_socket={server.socket}"\n'
+            f'dsn = "mysql://u{n if has_accounts else ""}:{_PASSWORD}@localhost/site{n}'
+            f'?unix_socket={server.socket}"\n'
             for n in range(sites)
         ]
         (folder / "sites.toml").write_text("\n".join(entries), encoding="utf-8")
@@ -118,11 +129,13 @@ class Daemon:
 
 
 @contextlib.contextmanager
-def daemon(server: MariaDB, sites: int, users: int, *flags: str) -> Iterator[Daemon]:
+def daemon(
+    server: MariaDB, sites: int, users: int, *flags: str, has_accounts: bool = True
+) -> Iterator[Daemon]:
     """A daemon that has looked at each site once, and has ended when the block has."""
     with tempfile.TemporaryDirectory(prefix="wpb-", dir="/tmp") as folder:
         Path(folder).chmod(0o755)
-        one = Daemon(Path(folder), server, sites, users, *flags)
+        one = Daemon(Path(folder), server, sites, users, *flags, has_accounts=has_accounts)
         try:
             yield one
         finally:
@@ -171,9 +184,11 @@ def asked(server: MariaDB) -> Counter[str]:
     return Counter({name: int(told[name]) for name in QUESTIONS})
 
 
-def idle(server: MariaDB, sites: int, users: int, seconds: float) -> dict[str, Any]:
+def idle(
+    server: MariaDB, sites: int, users: int, seconds: float, *, has_accounts: bool = True
+) -> dict[str, Any]:
     """An idle daemon: memory, statements and processor time."""
-    with daemon(server, sites, users) as one:
+    with daemon(server, sites, users, has_accounts=has_accounts) as one:
         looked = one.wait(sites)
         # After the first looks, which open every site.
         time.sleep(min(seconds, 15.0))
@@ -186,6 +201,7 @@ def idle(server: MariaDB, sites: int, users: int, seconds: float) -> dict[str, A
         return {
             "sites": sites,
             "users": one.users,
+            "accounts": sites if has_accounts else 1,
             "seconds_until_each_was_looked_at": round(looked, 1),
             "processes": {kind: len(pids) for kind, pids in kinds.items()},
             "pss_mib": {kind: pss_mib(pids) for kind, pids in kinds.items()}
@@ -243,6 +259,7 @@ def main() -> None:
         found = {
             "load_before": [round(one, 1) for one in os.getloadavg()],
             "processors": os.cpu_count(),
+            "idle_one_account": idle(server, given.sites, 1, given.seconds, has_accounts=False),
             "idle_one_user": idle(server, given.sites, 1, given.seconds),
             "idle_many_users": idle(server, given.sites, given.users, given.seconds),
             "waits": waits(server, given.sites, given.times),

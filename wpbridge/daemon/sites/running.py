@@ -156,7 +156,11 @@ class Running:
     def _dispensable(self, processes: Sequence[SiteProcess], now: float) -> list[SiteProcess]:
         """Return the processes that make room first: idle ones, then those that had their turn."""
         left = [one for one in processes if one.ending_since is None and one.is_ready]
-        idle = [one for one in left if one.idle_since and now - one.idle_since >= IDLE_SECONDS]
+        idle = [
+            one
+            for one in left
+            if one.idle_since is not None and now - one.idle_since >= IDLE_SECONDS
+        ]
         busy = [
             one
             for one in left
