@@ -159,7 +159,7 @@ def _words(pid: int) -> str:
 def pss_mib(pids: list[int]) -> float:
     """Memory in MiB; what processes share counts for each of them in part."""
     kib = 0
-    for pid in pids:
+    for pid in filter(lambda pid: Path(f"/proc/{pid}").exists(), pids):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
             if line.startswith("Pss:"):
                 kib += int(line.split()[1])
@@ -170,8 +170,10 @@ def cpu_seconds(pids: list[int]) -> float:
     """Processor time of processes so far."""
     ticks = 0
     for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
+        # A site's process may have ended, which does a day's upkeep.
+        with contextlib.suppress(FileNotFoundError):
+            fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -103,7 +103,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "php.printed": Kind(_PHP, _INFO, ("pid", "line")),
     "php.ready": Kind(_PHP, _INFO, ("pid", "seconds")),
     "php.stray_answer": Kind(_PHP, _WARNING, ("pid", "reason")),
-    "poller.lost": Kind(_DAEMON, _WARNING, ("user",)),
+    "poller.lost": Kind(_DAEMON, _WARNING, ("user",), _INFO),
     "poller.not_started": Kind(_DAEMON, _WARNING, ("user", "error")),
     "process.boot_failed": Kind(_PROCESS, _WARNING, ("failures", "reason")),
     "process.broken": Kind(_PROCESS, _ERROR),

@@ -1,6 +1,7 @@
 """The scheduler's end of the pollers: one for each user, started anew when one has ended."""
 
 import json
+import logging
 import selectors
 import socket
 import time
@@ -11,14 +12,15 @@ from typing import Any, Final
 from wpbridge.daemon.sites import poller_host
 from wpbridge.daemon.sites.packing import packed
 from wpbridge.daemon.sites.users import SystemUser, environment
+from wpbridge.daemon.worker_slots import LOUD_DEATHS
 from wpbridge.dataclass import dataclass
 from wpbridge.site.site_list import SiteEntry
 from wpbridge.telling.log import tell
 
 MOST_CONNECTIONS: Final = 64
 """So many connections to databases stay open between looks, shared out among the pollers."""
-AGAIN_SECONDS: Final = 5.0
-"""A poller, or their host, that has ended is started again after so long."""
+AGAIN_SECONDS, LONGEST_SECONDS = 5.0, 300.0
+"""A poller, or their host, that has ended is started again after so long at first, and at most."""
 MOST_BYTES: Final = 1 << 20
 """A poller's message is no longer."""
 
@@ -85,17 +87,20 @@ class Pollers:
         self._host_at = 0.0
         self._pollers: dict[SystemUser, _Poller] = {}
         self._again: dict[SystemUser, float] = {}
+        self._deaths: dict[SystemUser, int] = {}
+        """How many pollers of a user have ended in a row without a word."""
         self._entries: dict[SystemUser, list[SiteEntry]] = {}
 
     def take(self, entries: Iterable[tuple[SystemUser, SiteEntry]]) -> None:
         """Serve these sites from now on. A poller whose user has no site any more ends."""
-        self._entries = {}
+        before, self._entries = self._entries, {}
         for user, entry in entries:
             self._entries.setdefault(user, []).append(entry)
+        is_same_share = len(before) == len(self._entries)
         for user in list(self._pollers):
             if user not in self._entries:
                 self._close(user)
-            else:
+            elif not (is_same_share and before.get(user) == self._entries[user]):
                 self._tell_sites(self._pollers[user])
 
     def tick(self) -> None:
@@ -105,10 +110,8 @@ class Pollers:
             self._host_at = now + AGAIN_SECONDS
             self._start_host()
         for user in self._entries.keys() - self._pollers.keys():
-            if self._host is not None and now >= self._again.get(user, 0.0):
-                if not self._start(user):
-                    break
-                self._again[user] = now + AGAIN_SECONDS
+            if now >= self._again.get(user, 0.0) and not self._start(user):
+                break
         for poller in self._pollers.values():
             poller.flush()
 
@@ -127,9 +130,11 @@ class Pollers:
         if not isinstance(key, _Poller):
             return []
         told, goes_on = key.hear()
+        if told:
+            self._deaths.pop(key.user, None)
         if not goes_on:
             self._close(key.user)
-            tell("poller.lost", user=key.user.name)
+            self._note_death(key.user)
             self._lost(key.user)
         return [(key.user, message) for message in told]
 
@@ -140,6 +145,14 @@ class Pollers:
         if self._host is not None:
             self._host[1].close()
             self._host[0].wait()
+
+    def _note_death(self, user: SystemUser) -> None:
+        """Say when this user gets another poller: after longer and longer, while each one ends."""
+        self._deaths[user] = deaths = self._deaths.get(user, 0) + 1
+        wait = min(LONGEST_SECONDS, AGAIN_SECONDS * 2.0 ** min(deaths - 1, 10))
+        self._again[user] = time.monotonic() + wait
+        level = logging.WARNING if deaths in LOUD_DEATHS else logging.INFO
+        tell("poller.lost", level=level, user=user.name)
 
     def _start_host(self) -> None:
         try:
@@ -159,6 +172,7 @@ class Pollers:
             # It has not started yet those that it was asked for.
             return False
         except OSError as error:
+            self._again[user] = time.monotonic() + AGAIN_SECONDS
             tell("poller.not_started", user=user.name, error=error.strerror)
             return True
         poller = self._pollers[user] = _Poller(user=user, link=link)

@@ -108,6 +108,10 @@ class Scheduler:
             for user, names in self._schedule.looks(now, self._pollers.users()).items():
                 self._pollers.look(user, names)
         self._runs.tick(now)
+        if self._runs.has_left:
+            # What has changed in the list is served again, as the list has it now.
+            self._runs.has_left = False
+            self._take_entries()
         self._status.tick(self._terms, now)
 
     def _end(self, code: int) -> int:

@@ -50,6 +50,8 @@ class SiteRuns:
         self.terms = terms
         self.running = Running(schedule)
         self.is_stopping = False
+        self.has_left = False
+        """Whether a process has ended whose site has left the list, or has changed there."""
         self._selector = selector
         self._words, self._env, self._show = words, env, show
         self._paused: dict[SiteProcess, float] = {}
@@ -177,6 +179,7 @@ class SiteRuns:
             why=process.why,
             **counts,
         )
+        self.has_left = self.has_left or site.is_gone
         was_bad = site.run_failures
         wait = self.running.ended(site, reason, time.monotonic())
         if reason:
