@@ -303,6 +303,7 @@ class World:
 
     def in_place(self, line: str) -> str:
         """With this folder for those of the docs."""
+        line = line.replace("/srv/www ", f"{self.folder}/www ")
         for told in ("/var/www/html", "/srv/shop"):
             line = line.replace(told, str(self.folder))
         line = line.replace("/var/backups", str(state(self.folder)))
@@ -348,6 +349,13 @@ def state(folder: Path) -> Path:
     return place
 
 
+def _listed(folder: Path, dsn: str) -> None:
+    """A list with this queue, by each name that the docs use."""
+    for name in ("LIST", "www/sites.toml", "etc/wpbridge/sites.toml"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f'[[sites]]\nname = "shop"\ndsn = "{dsn}"\n', "utf-8")
+
+
 def _mended(folder: Path, site: str) -> None:
     """The journal of an earlier fix."""
     Journal(state(folder) / "wpbridge-schema-shop-wp.journal", kind="schema", site=site).close()
@@ -367,6 +375,7 @@ def on_sqlite(tmp_path_factory: pytest.TempPathFactory) -> World:
     write_files(folder)
     dsn = f"sqlite:///{folder / 'queue.db'}"
     prepare(dsn)
+    _listed(folder, dsn)
     _imported(folder, f"{folder / 'queue.db'} wp_")
     kept = folder / "kept.db"
     shutil.copy(folder / "queue.db", kept)
@@ -406,6 +415,7 @@ def on_mariadb(mariadb: MariaDB, tmp_path_factory: pytest.TempPathFactory) -> It
     execute(mariadb, f"CREATE DATABASE {name} COLLATE utf8mb4_unicode_520_ci")
     _mended(folder, f"{name} wp_")
     prepare(mariadb.url(name))
+    _listed(folder, mariadb.url(name))
     # WP-Cron without events, and the journals of earlier moves.
     execute(
         mariadb,
