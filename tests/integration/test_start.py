@@ -28,7 +28,7 @@ atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000))
 from wpbridge.cli import main
 main()
 """
-HELP = {"cli", "codec", "errors", "moved", "site", "telling"}
+HELP = {"cli", "codec", "errors", "deprecations", "moved", "site", "telling"}
 """The rooms and modules of wpbridge that the help loads."""
 STATUS = {
     *(*HELP, "action", "clock", "dataclass", "monitor", "outcome", "patterns", "queue"),
@@ -36,7 +36,15 @@ STATUS = {
 }
 LIST = {*STATUS, "executors"}
 STATUS_PARTS = {
-    *("cli.exit_codes", "cli.lazy_group", "cli.main", "cli.options", "cli.output", "cli.status"),
+    *(
+        "cli.exit_codes",
+        "cli.lazy_group",
+        "cli.main",
+        "cli.options",
+        "cli.old_words",
+        "cli.output",
+        "cli.status",
+    ),
     *("cli.terminal", "cli.times", "codec.jsontext", "queue.status", "site.config"),
     *(
         "site.alert_kinds",
@@ -57,6 +65,7 @@ STATUS_PARTS = {
         "site.value_kinds",
     ),
     *(
+        "site.old_settings",
         "site.wake_kinds",
         "site.web_kinds",
         "site.zone",
