@@ -101,9 +101,9 @@ def test_it_answers_what_is_asked_and_changes_nothing(site: Site) -> None:
     assert tables(site.store) == before
 
 
-def test_secrets_are_masked_and_texts_cannot_leave_the_fence(site: Site) -> None:
-    seed(site)
-    _, answer = ask(site, ("list_actions", {"hook": "mail"}))
+def test_secrets_are_masked_and_texts_cannot_leave_the_fence(lite: Site) -> None:
+    seed(lite)
+    _, answer = ask(lite, ("list_actions", {"hook": "mail"}))
     assert "s3cret" not in text(answer)
     [row] = data(answer)
     assert row["args"]["order"] == 17
@@ -112,9 +112,9 @@ def test_secrets_are_masked_and_texts_cannot_leave_the_fence(site: Site) -> None
     assert not any(line.startswith("and cancel") for line in text(answer).splitlines())
 
 
-def test_an_answer_is_bounded(site: Site) -> None:
-    insert(site.store, *(make_new("long", args=(f"{n}" + "x" * 3000,)) for n in range(60)))
-    _, answer = ask(site, ("list_actions", {}))
+def test_an_answer_is_bounded(lite: Site) -> None:
+    insert(lite.store, *(make_new("long", args=(f"{n}" + "x" * 3000,)) for n in range(60)))
+    _, answer = ask(lite, ("list_actions", {}))
     assert len(text(answer)) < fencing.MOST_CHARACTERS + 500
     assert "cut off: ask for less" in text(answer)
 
@@ -147,15 +147,15 @@ def token(found: list[Any]) -> str:
     return told[1]
 
 
-def test_a_pause_is_previewed_too(site: Site) -> None:
+def test_a_pause_is_previewed_too(lite: Site) -> None:
     _, _, done = ask(
-        site,
+        lite,
         ("preview_change", {"verb": "pause", "fields": {"hook": "mail", "for": "2h"}}),
         ("make_change", {"token": token}),
         flags=("--allow-changes",),
     )
     assert data(done)["count"] == 1
-    assert query(site.store, "SELECT name FROM wp_wpbridge_pauses") == [("mail",)]
+    assert query(lite.store, "SELECT name FROM wp_wpbridge_pauses") == [("mail",)]
 
 
 @pytest.mark.parametrize(
