@@ -681,7 +681,9 @@ def test_help_ends_in_examples_a_line_each(site: Site) -> None:
             "explain",
             "keys",
             "wp",
+            "install",
             "migrate",
+            "sites",
             "users",
             "workers",
         }
