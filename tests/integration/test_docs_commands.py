@@ -143,9 +143,9 @@ def inline(page: Path) -> Iterator[str]:
 
 
 def is_form(line: str) -> bool:
-    """Whether it is the name of a command, or has placeholders: nothing to be typed as it is."""
+    """Whether it is the name of commands, or has placeholders: nothing to be typed as it is."""
     words = shlex.split(line)
-    names = {path for path, _ in docs.commands()} | {("wp",)}
+    names = {path[:length] for path, _ in docs.commands() for length in range(1, len(path) + 1)}
     return tuple(words[1:]) in names or any(re.search(r"…|^\W*[A-Z]{2,}\W*$", w) for w in words)
 
 
@@ -207,6 +207,7 @@ FILES: Final = {
     "etc/bash_completion.d/old": "",
     ".zfunc/old": "",
     ".config/fish/completions/old": "",
+    "etc/wpbridge/sites.toml": '[[sites]]\nname = "other"\ndsn = "sqlite:///../../other.db"\n',
 }
 FAILED: Final = "action failed via wpbridge: the server timed out after 30 s"
 ACTIONS: Final = "wp_actionscheduler_actions"
@@ -306,6 +307,9 @@ class World:
         line = line.replace("/srv/www ", f"{self.folder}/www ")
         for told in ("/var/www/html", "/srv/shop"):
             line = line.replace(told, str(self.folder))
+        for told in ("/srv/www", "--sites LIST"):
+            sites = f"{self.folder}/etc/wpbridge/sites.toml"
+            line = line.replace(told, f"--sites {sites}" if told.startswith("--") else sites)
         line = line.replace("/var/backups", str(state(self.folder)))
         return re.sub(r"(?<![\w.])/etc/", f"{self.folder}/etc/", line)
 
