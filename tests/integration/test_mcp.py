@@ -216,30 +216,47 @@ def test_sessions_that_only_look_take_no_writes(site: Site) -> None:
 
 
 def test_standard_output_carries_nothing_but_the_protocol(lite: Site) -> None:
+    """Also where a module of handlers prints when it is loaded."""
+    insert(lite.store, make_new("h"))
+    (lite.folder / "loud.py").write_text(
+        "import os\nfrom wpbridge import hook\nprint('by Python')\nos.write(1, b'by the system\\n')\n"
+        "os.system('echo by a child')\n@hook('h')\ndef h(): pass\n"
+    )
     hello = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "t", "version": "1"},
-        },
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"},
     }
-    (lite.folder / "loud.py").write_text("print('to standard output')\nfrom wpbridge import hook\n")
-    done = subprocess.run(
+    call = {"name": "explain", "arguments": {"action_id": 1}}
+    server = subprocess.Popen(
         [sys.executable, "-m", "wpbridge", "mcp", "--dsn", lite.dsn, "--handlers", "loud"],
-        input=f"{json.dumps(hello)}\n",
         cwd=lite.folder,
         env=clean_env(lite.folder, {"PATH": os.environ["PATH"]}),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    [line] = done.stdout.splitlines()
-    assert json.loads(line)["result"]["serverInfo"]["name"] == "wpbridge"
+    assert server.stdin is not None
+    assert server.stdout is not None
+    lines = []
+    for message in (
+        {"id": 1, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/call", "params": call},
+    ):
+        server.stdin.write(f"{json.dumps({'jsonrpc': '2.0', **message})}\n")
+        server.stdin.flush()
+        if "id" in message:
+            lines.append(json.loads(server.stdout.readline()))
+    rest, err = server.communicate(timeout=300)
+    assert server.returncode == 0, err
+    assert rest == ""
+    assert [one["id"] for one in lines] == [1, 2]
+    assert lines[0]["result"]["serverInfo"]["name"] == "wpbridge"
+    assert "wpbridge-data-" in lines[1]["result"]["content"][0]["text"]
+    for words in ("by Python", "by the system", "by a child"):
+        assert words in err
 
 
 def test_without_the_package_one_line_says_what_to_install(

@@ -210,6 +210,9 @@ def test_it_refuses_while_a_runner_is_at_work(site: Site) -> None:
         assert is_one_line(refused, 78)
         assert f"1 runner may still be at work (pid {identity().pid} on" in refused.err
         assert tables(site.store) == before
+        dry = site("uninstall", "--dry-run")
+        assert dry.code == 0
+        assert "would refuse: 1 runner may still be at work" in dry.err
     finally:
         runner.unregister()
         runner.close()

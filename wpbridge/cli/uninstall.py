@@ -53,6 +53,8 @@ def uninstall(
     if settings.format == "json":
         print_json({"dry_run": dry_run, **asdict(done)})
         return
+    if done.refusal:
+        print_line(f"would refuse: {done.refusal}", err=True)
     for words in done.lost:
         print_line(f"{'would lose' if dry_run else 'lost'} {words}", err=True)
     deed = "would remove" if dry_run else "removed"

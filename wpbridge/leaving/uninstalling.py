@@ -47,6 +47,8 @@ class Removed:
     lost: Sequence[str]
     """What was lost with it, in words."""
     left: Sequence[Left]
+    refusal: str = ""
+    """Why a dry run's deed would be refused at this moment; empty where it would not."""
 
 
 def remove(
@@ -69,8 +71,9 @@ def remove(
     with closing(connect_site(site)) as way, closing(connect_site(site)) as second:
         store = open_tables(way)
         found = look(settings, site, second, store, SystemClock().now())
-        if not dry_run:
-            _refuse(found, may_lose=may_lose)
+        refusal = _refusal(found, may_lose=may_lose or dry_run)
+        if refusal and not dry_run:
+            raise ConfigError(refusal)
         left = left_of(found, with_index=with_index, with_bridge=with_bridge)
         words = list(_words(found, with_index=with_index, with_bridge=with_bridge))
         if not dry_run:
@@ -80,18 +83,19 @@ def remove(
             if with_index and found.index:
                 Definitions(second).run(found.index)
             drop_tables(store.tables)
-    return Removed(removed=words, tables=found.tables, lost=found.lost, left=left)
+    return Removed(removed=words, tables=found.tables, lost=found.lost, left=left, refusal=refusal)
 
 
-def _refuse(found: Found, *, may_lose: bool) -> None:
+def _refusal(found: Found, *, may_lose: bool) -> str:
     if found.live:
-        raise ConfigError(
+        return (
             f"{plural(len(found.live), 'runner')} may still be at work ({_named(found.live)}): stop"
             " them first (systemctl disable --now, the line of the crontab, or `wpbridge workers"
             " stop --all`)"
         )
     if found.lost and not may_lose:
-        raise ConfigError(f"still in use: {', '.join(found.lost)}; add --yes to remove them too")
+        return f"still in use: {', '.join(found.lost)}; add --yes to remove them too"
+    return ""
 
 
 def _named(live: Sequence[RunnerRecord]) -> str:

@@ -58,8 +58,8 @@ def needed(
             found = grants(way, purpose, name, creates=creates)
             if found.missing:
                 raise SchemaError(
-                    f"the site has no tables {', '.join(found.missing)} yet, and rights on them"
-                    " cannot be granted before: run `wpbridge init`, or give --with-create, and"
-                    " the account makes them itself"
+                    f"the site has no tables {', '.join(found.missing)} yet, or the account of"
+                    " this command does not see them: run `wpbridge init` with one that may make"
+                    " tables, or give --with-create, and the new account makes them itself"
                 )
             yield Rights(purpose=one, about=purpose.about, statements=found.statements)
