@@ -38,7 +38,8 @@ def test_each_address_has_its_reach(reach: str, texts: tuple[str, ...]) -> None:
 def test_only_what_the_system_would_read_as_an_address_is_one() -> None:
     for text in ("127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.01", "fe80::1%lo"):
         assert address_of(text) is None
-    assert str(address_of("::FFFF:127.0.0.1")) == "::ffff:7f00:1"
+    # As an address: its text is another one since Python 3.13.
+    assert address_of("::FFFF:127.0.0.1") == ipaddress.ip_address("::ffff:7f00:1")
 
 
 GOOD = {
