@@ -145,7 +145,7 @@ class TestNetwork:
 
     def test_an_isolated_handlers_process_numbers_it_too(self, tmp_path: Path) -> None:
         address = DatabaseAddress(driver="sqlite", path=str(tmp_path / "q.db"))
-        make_store(address, "x_1_")
+        make_store(address, "x_1_").close()
         with sqlite3.connect(tmp_path / "q.db") as connection:
             connection.execute("CREATE TABLE x_blogs (blog_id, domain, path)")
             connection.execute("INSERT INTO x_blogs VALUES (1, 'shop.example', '/')")
