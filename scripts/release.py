@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -37,21 +38,8 @@ COPIES: Final = (
 """Files that repeat the version because npm and its readers want it."""
 SECTIONS: Final = ("Security", "Removed", "Deprecated", "Added", "Changed", "Fixed")
 """Their order in the changelog."""
-EXTRAS: Final = (
-    *(
-        "web",
-        "metrics",
-        "alerts",
-        "otel",
-        "sentry",
-        "mcp",
-        "celery",
-        "celery-sqs",
-        "sha2",
-        "ed25519",
-    ),
-)
-"""All extras but mysqlclient, of which there are no wheels."""
+NO_WHEELS: Final = frozenset({"fast"})
+"""Extras that the bill of all extras leaves out: mysqlclient has no wheels."""
 SUMS: Final = "SHA256SUMS"
 NOTES: Final = "RELEASE-NOTES.md"
 
@@ -271,9 +259,15 @@ def bills(work: Path, files: Path) -> None:
     version = wheel.name.split("-")[1]
     try:
         sbom.write(work, wheel, (), files / f"wpbridge-{version}.cdx.json")
-        sbom.write(work, wheel, EXTRAS, files / f"wpbridge-{version}-all-extras.cdx.json")
+        sbom.write(work, wheel, extras_of(work), files / f"wpbridge-{version}-all-extras.cdx.json")
     except sbom.NoBill as error:
         raise Refused(str(error)) from error
+
+
+def extras_of(tree: Path) -> list[str]:
+    """Return the extras of a tree of which there are wheels."""
+    project = tomllib.loads((tree / "pyproject.toml").read_text("utf-8"))["project"]
+    return sorted(set(project["optional-dependencies"]) - NO_WHEELS)
 
 
 def message_of(files: Path, wish: Wish) -> Path:

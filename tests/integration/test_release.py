@@ -169,7 +169,9 @@ def test_a_whole_dry_run(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert not {"pip", "setuptools"} & names_of(bill)
     assert {"PyMySQL", "click", "rich", "PyYAML", "requests", "tzdata"} <= names_of(base)
     assert "starlette" not in names_of(base)
-    assert {"starlette", "celery", "boto3", "sentry-sdk", "cryptography"} <= names_of(everything)
+    assert {"starlette", "celery", "boto3", "sentry-sdk", "cryptography", "mcp"} <= names_of(
+        everything
+    )
 
 
 def names_of(bill: dict[str, list[dict[str, str]]]) -> set[str]:

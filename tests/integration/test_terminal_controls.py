@@ -100,6 +100,12 @@ OTHERS = (
     "release-claims --stale --dry-run",
     "uninstall --dry-run",
     "grants",
+    "sites list --sites sites.toml",
+    "sites list --sites sites.toml --format json",
+    "sites status --sites sites.toml",
+    "sites status --sites sites.toml --format json",
+    "install cron",
+    "install systemd --into .",
     "migrate export --output -",
     "migrate export --output out.jsonl",
     "migrate export --output - --dry-run",
@@ -178,6 +184,14 @@ def site(tmp_path: Path) -> Iterator[Site]:
     (tmp_path / "good.jsonl").write_text("\n".join(map(json.dumps, good)), encoding="utf-8")
     lines = [json.dumps({"hook": EVIL, "args": [EVIL]}), json.dumps({EVIL: EVIL}), EVIL]
     (tmp_path / "in.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    entries = [("good", "lite.db"), (EVIL, "other.db"), ("bad", f"{EVIL}.db")]
+    (tmp_path / "sites.toml").write_text(
+        "".join(
+            f"[[sites]]\nname = {json.dumps(name)}\ndsn = {json.dumps(f'sqlite:///{file}')}\n"
+            for name, file in entries
+        ),
+        encoding="utf-8",
+    )
     with sqlite_site(tmp_path) as it:
         now = SystemClock().now()
         insert(
