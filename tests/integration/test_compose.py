@@ -21,6 +21,9 @@ from rows import column, query
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.store.running.runner_store import RunnerStore
 
+pytestmark = pytest.mark.timeout(1800)
+"""The first one on a machine makes the base of all images."""
+
 
 @pytest.fixture
 def store(mysql_dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:

@@ -25,6 +25,9 @@ from wpbridge.cli.main import cli
 from wpbridge.site.config import load
 from wpbridge.store.running.runner_store import RunnerStore
 
+pytestmark = pytest.mark.timeout(1800)
+"""The first one on a machine makes the base of all images."""
+
 COMPOSE = yaml.safe_load((DOCKERFILE.parent / "compose.yaml").read_text("utf-8"))
 TMP, SEEN, GATE = "/tmp", "/tmp/seen.json", "/tmp/gate"  # noqa: S108 - within a container
 AS_DOCS_SAY = (

@@ -26,6 +26,9 @@ from deployed import DEPLOY, DOCKERFILE
 from wordpress import FILES, INSTALL, missing_wordpress, plugin_folder
 from wpbridge.cli.exit_codes import Exit
 
+pytestmark = pytest.mark.timeout(1800)
+"""The first one on a machine makes the base of all images."""
+
 BASE = "python:3.13-slim-trixie"
 FILE = yaml.safe_load((DEPLOY / "docker" / "wordpress.yaml").read_text("utf-8"))
 MARIADB = f"""FROM {BASE}
