@@ -292,3 +292,16 @@ def test_without_a_list_the_commands_say_how_to_name_one(here: Path) -> None:
         done = call("sites", command, cwd=here)
         assert (done.code, done.out) == (78, "")
         assert "name the list of sites with --sites" in done.err
+
+
+def test_who_looks_strictly_reads_no_settings_file_of_a_site(here: Path) -> None:
+    folder = here / "shop"
+    folder.mkdir()
+    (folder / "wp-config.php").write_text("<?php define('DB_NAME', 'x');")
+    (folder / "wpbridge.toml").write_text(f'[site]\ndsn = "{site(here, "shop")}"\n')
+    (entry,) = read_sites(listing(here, {"path": str(folder)}), {}).sites
+    for trusted in (False, True):
+        [(_, [look])] = list(site_look.look_at_each([entry], trusted=trusted, strict=True))
+        assert "DB_USER" in look.problem or "DB_HOST" in look.problem
+    [(_, [look])] = list(site_look.look_at_each([entry], trusted=False))
+    assert (look.problem, look.due) == ("", 0)

@@ -125,7 +125,8 @@ def look_at_each(
     Args:
         entries: the sites. The next one is asked for when there is room for it.
         trusted: whether PHP may run the ``wp-config.php`` of other users.
-        strict: whether no ``wp-config.php`` is read that other users can change, unless trusted.
+        strict: whether no ``wp-config.php`` is read that other users can change, unless trusted,
+            and no settings file of a site at all.
         most: how many at once.
         seconds: how long each may take.
     """
@@ -151,7 +152,7 @@ def _load() -> None:
 
 def _piece(entry: SiteEntry, *, trusted: bool, strict: bool) -> Piece[str]:
     uid = uid_of(entry)
-    reading = Reading.of(entry, uid, trusted=trusted)._replace(is_strict=strict and not trusted)
+    reading = Reading.of(entry, uid, trusted=trusted)._replace(is_strict=strict)
     return Piece(entry.name, partial(_answer, entry, reading), uid)
 
 
@@ -173,8 +174,10 @@ class Reading(NamedTuple):
 
     ask_php: Literal["never", "auto"]
     env: Mapping[str, str]
+    trusted: bool
+    """Whether it is read whoever can change it."""
     is_strict: bool = False
-    """Whether it is not read if others than the user who looks can change it."""
+    """Whether it is not read else, and no settings file of a site is."""
 
     @classmethod
     def of(cls, entry: SiteEntry, uid: int | None, *, trusted: bool) -> "Reading":
@@ -188,7 +191,7 @@ class Reading(NamedTuple):
             for name, value in os.environ.items()
             if name in {*_PASSED_ON, LIFTS} or (is_ours and not name.startswith("WPBRIDGE_"))
         }
-        return cls("auto" if is_ours or uid else "never", env)
+        return cls("auto" if is_ours or uid else "never", env, trusted)
 
 
 def _looks_of(done: Done[str], seconds: float) -> Iterator[SiteLook]:
@@ -222,7 +225,7 @@ def site_of(entry: SiteEntry, reading: Reading) -> Site:
         ConfigError, SiteError, WpCliError: as :func:`wpbridge.site.resolve.resolve`.
     """
     if reading.is_strict:
-        settings = entry.safe_settings(trusted=False)
+        settings = entry.safe_settings(trusted=reading.trusted)
     else:
         # As a process of the site reads them, so that it is the same queue.
         settings = entry.settings(reading.env)
