@@ -87,17 +87,20 @@ def test_without_protection_the_plugin_fails_them_and_they_can_be_requeued(
     assert followed.statuses("send_mail") == ["failed", "pending"]
 
 
-def test_the_companion_plugin_keeps_them_without_tables(followed: Followed) -> None:
+def test_the_companion_plugin_keeps_them(followed: Followed) -> None:
     followed.typed("wpbridge wp install-plugin --handlers shop_hooks --owns-site")
     followed.type(
         "wpbridge wp install-plugin --path /var/www/html --handlers shop_hooks --no-owns-site"
     )
     must_use(followed.site, "php-only", "<?php add_action( 'php_only', '__return_null' );")
     followed.enqueue("php_only")
-    followed.typed("wpbridge uninstall --yes")
     followed.run_in_php()
     assert followed.statuses("php_only") == ["complete"]
     assert followed.statuses("send_mail") == ["pending"]
+    # As the page warns.
+    followed.typed("wpbridge uninstall --yes")
+    followed.run_in_php()
+    assert followed.statuses("send_mail") == ["failed"]
 
 
 def test_a_file_keeps_them(followed: Followed) -> None:
