@@ -25,6 +25,8 @@ from wpbridge.store.connect import connect
 from wpbridge.store.structure.creation import create_tables
 
 NOBODY = 65534
+# The process of these tests has threads of its own, which do not matter here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 

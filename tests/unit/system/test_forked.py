@@ -11,6 +11,8 @@ from daemons import until
 from wpbridge.system.forked import Done, NotBefore, Piece, run_each
 
 FOREVER = 60.0
+# The process of these tests has threads of its own, which do not matter here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
