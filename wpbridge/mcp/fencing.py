@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any, Final
 
+from wpbridge.codec import jsontext
 from wpbridge.dashboard.shown_text import shown_value
 
 MOST_CHARACTERS: Final = 40_000
@@ -27,7 +28,7 @@ def fenced(site: str, value: Any, patterns: Sequence[str]) -> str:
         value: made of what JSON has, and of dates.
         patterns: of names whose values are hidden.
     """
-    plain = json.loads(json.dumps(value, default=str))
+    plain = json.loads(jsontext.dumps(value, default=str))
     shown = shown_value(plain, patterns, MOST_CHARACTERS)
     cut = " … (cut off: ask for less)" if shown.is_cut else ""
     mark = f"wpbridge-data-{secrets.token_hex(8)}"

@@ -311,6 +311,7 @@ def test_every_setting_has_a_source(cwd: Path) -> None:
         "file",
         "wake_address",
         "web_descriptor",
+        "only_reads",
     }
 
 
