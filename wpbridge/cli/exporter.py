@@ -56,15 +56,15 @@ Examples:
 @click.pass_context
 @one_line_errors
 def exporter(ctx: click.Context, *, dry_run: bool, verbose: int, **flags: Any) -> None:
-    """Answer GET /metrics with what the tables show: what is due, how old it is, what runs.
+    """Serve what the tables show at /metrics: how many actions are due, for how long, what runs.
 
-    `work --metrics` tells the same, and what its workers have done. It reads the tables each 15
-    seconds, and less often where that takes long. While the database is away it goes on, and
-    wpbridge_scrape_success is 0. Beyond this host it answers who sends WPBRIDGE_METRICS_TOKEN as
-    `Authorization: Bearer`. TERM or INT: exit 0.
+    `work --metrics` serves the same, and also what its workers have done. The exporter reads the
+    tables every 15 seconds, or less often if that takes long. While the database is away the
+    exporter goes on, and wpbridge_scrape_success is 0. From other hosts it answers only requests
+    that send WPBRIDGE_METRICS_TOKEN as `Authorization: Bearer`. On TERM or INT it exits with 0.
 
-    With --sites it tells a few numbers of each site of a list. Each site is looked at once a
-    minute, spread over the minute, in processes of their own.
+    With --sites it serves a few numbers of each site of a list. It looks at each site once a
+    minute, in processes of their own.
     """
     settings = settings_of(ctx, {**flags, "verbose": verbose or None})
     check_one_or_many(settings)

@@ -61,7 +61,9 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         format_option("How to print (text)."),
         click.option("--run-as", metavar="USER", help="Who runs it (the owner of wp-config.php)."),
-        click.option("--name", metavar="NAME", help="A short name for the site (of its folder)."),
+        click.option(
+            "--name", metavar="NAME", help="A short name for the site (the name of its folder)."
+        ),
         php_options,
         handlers_option,
         site_options,
@@ -101,8 +103,8 @@ def systemd(
 ) -> None:
     """Write the unit that runs a site's daemon, and explain it.
 
-    The unit is deploy/systemd/wpbridge@.service with this site's values. A file that wpbridge did
-    not write is never replaced. Nothing is started: the commands that do so are printed.
+    The unit is deploy/systemd/wpbridge@.service with this site's values. The command never replaces
+    a file that wpbridge did not write. It starts nothing, and prints the commands that do.
     """
     asked = _asked(ctx, flags, name=name, run_as=run_as)
     made = unit(asked.started, asked.settings)
@@ -165,10 +167,10 @@ Examples:
 def cron(
     ctx: click.Context, *, name: str | None, run_as: str | None, cron_d: bool, **flags: Any
 ) -> None:
-    """Print the line of a crontab that runs a site's queue each minute; changes nothing.
+    """Print the line of a crontab that runs a site's queue each minute. Changes nothing.
 
-    The line, with a comment by which wpbridge knows it again, goes to standard output. What is to
-    be known about it goes to standard error.
+    The line, with a comment by which wpbridge recognises it, goes to standard output. What you
+    should know about it goes to standard error.
     """
     asked = _asked(ctx, flags, name=name, run_as=run_as)
     made = cron_line(asked.started, names_user=cron_d)

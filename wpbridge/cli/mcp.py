@@ -19,7 +19,11 @@ Examples:
 )
 @site_options
 @handlers_option
-@click.option("--allow-changes", is_flag=True, help="Also let it change what it has previewed.")
+@click.option(
+    "--allow-changes",
+    is_flag=True,
+    help="Also let the assistant make changes that it has previewed.",
+)
 @click.pass_context
 @one_line_errors
 def mcp(ctx: click.Context, *, allow_changes: bool, **flags: Any) -> None:

@@ -44,7 +44,9 @@ _SHOWN: Final = STATUS_FIELDS[:8]
 
 
 sites_option: Final = click.option(
-    "--sites", metavar="FILE|DIR", help="Many sites at once: their list, a file or a folder."
+    "--sites",
+    metavar="FILE|DIR",
+    help="Look at many sites at once, by their list: a file or a folder.",
 )
 _config_option: Final = click.option(
     "--config", metavar="FILE", help="Settings file (default ./wpbridge.toml)."
@@ -75,7 +77,7 @@ def sites() -> None:
 
 @sites.command(
     "list",
-    short_help="Show what a list of sites says, and what is wrong with it.",
+    short_help="Show the sites of a list, and its faults.",
     epilog="""
 Examples:
   wpbridge sites list --sites /etc/wpbridge/sites.toml
@@ -87,9 +89,10 @@ Examples:
 @click.pass_context
 @one_line_errors
 def list_(ctx: click.Context, *, fields: str | None, field: str | None, **flags: Any) -> None:
-    """Show the sites of a list, and each of its faults. Nothing of a site is opened.
+    """Show the sites of a list, and each of its faults. Opens nothing of a site.
 
-    The user is the one as whom a daemon of root runs the site. Exit 1: the list has a fault.
+    The column `user` has the user as whom a daemon of root runs the site. The exit code is 1 if the
+    list has a fault.
     """
     check_fields(LIST_FIELDS, fields, field)
     settings = settings_of(ctx, flags)
@@ -139,7 +142,7 @@ def _fault_rows(listed: SiteList) -> Iterator[dict[str, Any]]:
 
 
 @sites.command(
-    short_help="Show how each site of a list stands: due, failed, last run.",
+    short_help="Show the state of each site of a list: due, failed, last run.",
     epilog="""
 Examples:
   wpbridge sites status --sites /etc/wpbridge/sites.toml
@@ -154,12 +157,15 @@ Examples:
     metavar="FILE",
     help="The file in which `work --sites` keeps the state of its sites.",
 )
-@click.option("--only", type=click.Choice(["bad"]), help="Only the bad sites.")
+@click.option("--only", type=click.Choice(["bad"]), help="Show only bad sites.")
 @click.option(
-    "--late", metavar="TIME", default="10m", help="A due action may wait so long (10m; 0: ever)."
+    "--late",
+    metavar="TIME",
+    default="10m",
+    help="How long a due action may wait (10m; 0: for ever).",
 )
 @click.option(
-    "--timeout", metavar="TIME", default="10s", help="A look at one site takes no longer (10s)."
+    "--timeout", metavar="TIME", default="10s", help="How long a look at one site may take (10s)."
 )
 @click.option(
     "--follow", type=float, hidden=True, help="Look anew so often, for another process of wpbridge."
@@ -182,12 +188,12 @@ def status(
 ) -> None:
     """Show each site's state, what is due and since when, what failed in 24 hours, the last run.
 
-    The state is that of the daemon `work --sites`, where one runs. The numbers come from a look at
-    each site's tables, eight at a time, as the site's user where this is root.
+    The state comes from the daemon `work --sites`, if one runs. The numbers come from a look at
+    each site's tables, eight sites at a time. As root, each look is made as the site's user.
 
     A site is bad if it cannot be looked at, if the daemon cannot run it, if an action has been due
-    for longer than --late, or if its entry has a fault. Exit 0: no site is bad, and the daemon
-    lives if there is one. Exit 1: something is bad.
+    for longer than --late, or if its entry has a fault. The exit code is 0 if no site is bad and
+    the daemon, if there is one, is alive. Otherwise it is 1.
     """
     if follow is not None:
         _follow(flags["sites"], follow, strict=strict)

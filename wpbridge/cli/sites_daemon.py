@@ -21,31 +21,31 @@ _OPTIONS: Final = (
         "--max-running",
         "sites_max_running",
         type=click.IntRange(1, 1000),
-        help="Sites of the list that have a process at once (8).",
+        help="How many sites may have a process at once (8).",
     ),
     click.option(
         "--max-php",
         "sites_max_php",
         type=click.IntRange(0, 1000),
-        help="PHP processes of all sites together (8).",
+        help="How many PHP processes all sites may have together (8).",
     ),
     click.option(
         "--linger",
         "sites_linger",
         metavar="TIME",
-        help="How long a site's process stays that has nothing to do (30s).",
+        help="How long a site's process stays when it has nothing to do (30s).",
     ),
     click.option(
         "--turn",
         "sites_turn",
         metavar="TIME",
-        help="A site's process drains after so long when others wait (1m).",
+        help="How long a site's process runs while other sites wait (1m).",
     ),
     click.option(
         "--state-file",
         "sites_state_file",
         metavar="FILE",
-        help="Where the state of all sites is told, for `sites status`.",
+        help="The file for the state of all sites, which `sites status` reads.",
     ),
 )
 _OF_ONE_SITE: Final[Mapping[str, str]] = {
