@@ -1,7 +1,7 @@
 """Follows pages as their reader does: writes their files, types their commands, reads what comes.
 
-- A line that ends with a file in backticks and a colon writes the fence below it into that file;
-  one that begins with "Add" adds it to the end.
+- A paragraph that ends with a file in backticks and a colon writes the fence below it into that
+  file; one that begins with "Add" adds it to the end.
 - In a fence with `console`, lines that begin with `$ ` are typed, and the lines below each are what
   it prints, standard error too. `...` stands for anything, in a line or for lines. Numbers that
   differ from run to run are compared as :func:`plain` says. Lines that begin with `# ` are root's
