@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import needs
+from conftest import execute, needs
 from daemons import until
 from databases import Databases
 from many_sites import (
@@ -26,8 +27,11 @@ from many_sites import (
 )
 from proxy import Proxy
 from stores import make_store
+from wordpress import make_site, missing_wordpress
 from wpbridge import Queue
 from wpbridge.site.database import DatabaseAddress
+from wpbridge.store.connect import connect
+from wpbridge.store.structure.creation import create_tables
 
 AddSite = Callable[..., HostedSite]
 HARM = """
@@ -348,3 +352,50 @@ def test_traps_of_a_site_never_run_as_root(host: Host, add: AddSite, tmp_path: P
     for pid in host.processes():
         if status_of(pid)["Uid"][0] != "0" and "site:" in "".join(host.words_of(pid)):
             assert not {"SECRET", "PYTHONSTARTUP", "PYTHONPATH"} & environment_of(pid).keys()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_php_of_two_sites_runs_as_their_users_and_sees_nothing_of_the_other(
+    host: Host, databases: Databases
+) -> None:
+    # Given two WordPresses of two users, whose callback looks who it is and what it can read
+    needs(missing_wordpress())
+    callback = host.folder / "callback.php"
+    callback.write_text(
+        "<?php add_action('who', function () {"
+        " $other = dirname(ABSPATH) . '/' . (basename(ABSPATH) === 'a' ? 'b' : 'a');"
+        " $seen = @file_get_contents($other . '/wp-config.php');"
+        " file_put_contents(ABSPATH . 'record', getmypid() . ' ' . posix_geteuid() . ' '"
+        " . ($seen === false ? 'denied' : 'read'), FILE_APPEND); });"
+    )
+    with Proxy(databases.server.socket) as proxy, contextlib.ExitStack() as stack:
+        for name, user in zip("ab", host.users, strict=True):
+            folder, database = host.folder / name, f"php_{name}_{os.getpid()}"
+            make_site(folder, databases.server, database, callbacks=callback)
+            stack.callback(execute, databases.server, f"DROP DATABASE {database}")
+            config = folder / "wp-config.php"
+            place = f"localhost:{databases.server.socket}"
+            config.write_text(config.read_text().replace(place, f"127.0.0.1:{proxy.port}"))
+            way = connect(DatabaseAddress.from_dsn(proxy.url(database)), "wp_")
+            create_tables(way, everything=True)
+            way.close()
+            (folder / "wpbridge.toml").write_text('[php]\nenabled = true\nwp = "php"\n')
+            for place_of in (folder, *folder.rglob("*")):
+                os.chown(place_of, pwd.getpwnam(user).pw_uid, -1, follow_symlinks=False)
+            config.chmod(0o600)
+            host.entry(name, path=str(folder))
+            host.sites[name] = HostedSite(folder, name, user, proxy.url(database))
+            host.sites[name].enqueue(1, hook="who")
+        # When a daemon of root serves both
+        host.start("--linger", "30s")
+        # Then each site's PHP is a process of its own, of its user, that cannot read the other
+        seen = []
+        for name in "ab":
+            host.complete(name, 1)
+            pid, uid, what = host.sites[name].records()[0]
+            assert int(uid) == host.sites[name].folder.stat().st_uid
+            assert what == "denied"
+            assert status_of(int(pid))["Uid"] == [uid] * 4
+            seen.append(pid)
+        assert len(set(seen)) == 2
+        host.quit()

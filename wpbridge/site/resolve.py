@@ -7,6 +7,7 @@ which blog a URL means, so a :class:`Site` may keep the URL, and the store looks
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,14 +115,23 @@ def resolve(settings: Settings, env: Mapping[str, str], cwd: Path | None = None)
 
 
 def preload() -> None:
-    """Load what finding a site needs, for a process whose copies shall share it."""
+    """Load what finding a site needs, for a process whose copies shall share it.
+
+    A copy that has become another user may not be able to read Python's own folders any more.
+    """
+    import difflib  # noqa: PLC0415
     import encodings.utf_8_sig  # noqa: PLC0415
+    import random  # noqa: PLC0415
     import tomllib  # noqa: PLC0415
+    import zoneinfo  # noqa: PLC0415
 
     from wpbridge.site import dropin, wpconfig  # noqa: PLC0415
     from wpbridge.site.wpconfig import asking, found, request  # noqa: PLC0415
 
-    del encodings, tomllib, dropin, wpconfig, asking, found, request
+    with suppress(zoneinfo.ZoneInfoNotFoundError):
+        # It may look for its data in a package.
+        zoneinfo.ZoneInfo("Europe/Berlin")
+    del difflib, encodings, random, tomllib, dropin, wpconfig, asking, found, request
 
 
 def _of_wordpress(path: Path, settings: Settings, env: Mapping[str, str]) -> Site:
