@@ -7,7 +7,6 @@ slow or away keeps no other one waiting. A site that was slow is looked at by a 
 
 import json
 import os
-import queue
 import selectors
 import socket
 import threading
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from wpbridge.clock import SystemClock
+from wpbridge.daemon.sites.look_threads import ConnectionSet, LookThread
 from wpbridge.daemon.sites.packing import unpacked
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import StoreError, StoreUnavailable, WpbridgeError
@@ -28,10 +28,10 @@ from wpbridge.queue import wake
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.site.site_list import SiteEntry
-from wpbridge.store.connect import connect, connect_site, open_site
+from wpbridge.store.connect import connect_site, open_site
 from wpbridge.store.database.session import Session
 from wpbridge.store.reading.network_sites import NetworkSites
-from wpbridge.store.running.looks import IdleLook, LookedQueue, SharedConnection
+from wpbridge.store.running.looks import IdleLook, LookedQueue
 
 SILENT_SECONDS: Final = 60.0
 """A runner whose beat is older may have died with actions in hand."""
@@ -67,61 +67,6 @@ class PolledSite:
     """Whether a look at it is under way."""
 
 
-class _Kept:
-    """The accounts whose connections stay open between two looks: the first ones, and no more.
-
-    The one that was used longest ago must not make room for another: with more accounts than
-    places, each of which is looked at in turn, none would ever be found open.
-    """
-
-    def __init__(self) -> None:
-        self.most = 1
-        self._accounts: set[DatabaseAddress] = set()
-        self._lock = threading.Lock()
-
-    def keeps(self, account: DatabaseAddress) -> bool:
-        """Tell whether a connection stays open, and take a place for it if there is one."""
-        with self._lock:
-            if account not in self._accounts and len(self._accounts) < self.most:
-                self._accounts.add(account)
-            return account in self._accounts
-
-    def begin_anew(self, most: int) -> None:
-        """Give the places anew, so many of them."""
-        with self._lock:
-            self.most = most
-            self._accounts.clear()
-
-
-class _Lane:
-    """One thread that does one thing after the other, and the connections that it has open."""
-
-    def __init__(self, kept: _Kept) -> None:
-        self._kept = kept
-        self._open: dict[DatabaseAddress, SharedConnection] = {}
-        self.work: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def connection(self, looked: LookedQueue) -> SharedConnection:
-        """Return the connection of a queue's account. It connects when it is first used."""
-        account = looked.account
-        if account not in self._open:
-            way = connect(looked.address, "wp_", is_runner=True)
-            self._open[account] = SharedConnection(way.session)
-        return self._open[account]
-
-    def drop(self, looked: LookedQueue) -> None:
-        """Close the connection of a queue's account, since something was wrong."""
-        if (found := self._open.pop(looked.account, None)) is not None:
-            found.close()
-
-    def _run(self) -> None:
-        while True:
-            self.work.get()()
-            for account in [one for one in self._open if not self._kept.keeps(one)]:
-                self._open.pop(account).close()
-
-
 class Poller:
     """The sites of one user, and the link to the scheduler."""
 
@@ -130,8 +75,8 @@ class Poller:
         self._link = link
         self._env = env
         self._sites: dict[str, PolledSite] = {}
-        self._lanes: dict[Server, _Lane] = {}
-        self._kept = _Kept()
+        self._threads: dict[Server, LookThread] = {}
+        self._kept = ConnectionSet()
         self._making, self._speaking = threading.Lock(), threading.Lock()
         self._ears = selectors.DefaultSelector()
         self._ears.register(link, selectors.EVENT_READ, self._hear)
@@ -166,8 +111,8 @@ class Poller:
             site = self._sites.get(name)
             if site is not None and not site.is_asked:
                 site.is_asked = True
-                lane = self._lane((_FILES,), name)
-                lane.work.put(partial(self._guarded, site, self._read))
+                thread = self._thread((_FILES,), name)
+                thread.work.put(partial(self._guarded, site, self._read))
 
     def _take(self, entries: list[SiteEntry]) -> None:
         kept = {entry.name: entry for entry in entries}
@@ -205,10 +150,10 @@ class Poller:
         else:
             after = self._look
         kind = "slow" if site.is_slow else "quick"
-        lane = self._lane((kind, *_server(site.address)), str(site.address.user))
-        lane.work.put(partial(self._guarded, site, partial(after, lane=lane)))
+        thread = self._thread((kind, *_server(site.address)), str(site.address.user))
+        thread.work.put(partial(self._guarded, site, partial(after, thread=thread)))
 
-    def _open(self, site: PolledSite, *, lane: _Lane, found: Site) -> None:
+    def _open(self, site: PolledSite, *, thread: LookThread, found: Site) -> None:
         """Look at the tables once, on a connection of their own, and then look."""
         if site.entry.network:
             self._answer(site, blogs=_blogs(found))
@@ -220,31 +165,31 @@ class Poller:
             site.queue = LookedQueue(found.database, look)
             name = wake.wake_name(store)
         self._listen(site, name)
-        self._look(site, lane=lane)
+        self._look(site, thread=thread)
 
-    def _look(self, site: PolledSite, *, lane: _Lane) -> None:
+    def _look(self, site: PolledSite, *, thread: LookThread) -> None:
         looked = site.queue
         if looked is None:
             raise StoreUnavailable("its tables are looked at again")
         began = time.monotonic()
         try:
-            sight = lane.connection(looked).look(
+            sight = thread.connection(looked).look(
                 looked, now=self._clock.now(), silent_seconds=SILENT_SECONDS
             )
         except Exception:
-            lane.drop(looked)
+            thread.drop(looked)
             raise
         site.is_slow = time.monotonic() - began > SLOW_SECONDS
         self._answer(site, due=sight.is_due, left=sight.is_silent or sight.is_stale)
 
-    def _lane(self, server: Server, name: str) -> _Lane:
+    def _thread(self, server: Server, name: str) -> LookThread:
         """Return a thread of a server. The same account always gets the same thread."""
         most = 1 if server[0] == "slow" else min(THREADS_A_SERVER, len(self._sites) or 1)
         number = zlib.crc32(name.encode()) % most
         with self._making:
-            if (key := (*server, number)) not in self._lanes:
-                self._lanes[key] = _Lane(self._kept)
-            return self._lanes[key]
+            if (key := (*server, number)) not in self._threads:
+                self._threads[key] = LookThread(self._kept)
+            return self._threads[key]
 
     # Wakes
 
