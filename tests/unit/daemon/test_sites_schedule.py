@@ -1,6 +1,8 @@
 """Which site is looked at, which gets a process, and which makes room, on a clock that is moved."""
 
 import contextlib
+import os
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +18,10 @@ from wpbridge.daemon.sites.schedule import (
     ScheduledSite,
     SchedulingTerms,
 )
-from wpbridge.daemon.sites.site_process import SiteProcess
+from wpbridge.daemon.sites.site_process import OUTPUT_BYTES, SiteProcess
 from wpbridge.daemon.sites.states import condition_of, state_of
 from wpbridge.daemon.sites.users import SystemUser
+from wpbridge.daemon.worker_process import Child
 from wpbridge.errors import ConfigError
 from wpbridge.site.site_list import SiteEntry
 
@@ -357,3 +360,43 @@ def test_the_end_of_a_process_is_explained() -> None:
     assert explained(88) == ""
     process.refusal = "no handlers"
     assert explained(78) == "no handlers"
+
+
+def test_what_a_process_prints_is_passed_on_in_lines_bounded_and_made_visible() -> None:
+    sites = Sites("a", php=False)
+    sites.due("a")
+    sites.start()
+    process = sites["a"].process
+    assert process is not None
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    process.output = reader
+    os.write(writer, b"one\nt\x1b[31mwo\nhal")
+    assert process.read_output(10.0) == (["one", "t\\x1b[31mwo"], True)
+    assert process.read_output(10.0) == ([], True)
+    os.write(writer, b"f\n" + b"x" * (OUTPUT_BYTES - 2000))
+    told, goes_on = [], True
+    while goes_on and process.passed_on < OUTPUT_BYTES - 2000:
+        lines, goes_on = process.read_output(10.5)
+        told += lines
+    assert told[0] == "half"
+    # The share of this second is used up, and the rest waits for the next one.
+    os.write(writer, b"y" * 4000)
+    while goes_on:
+        _, goes_on = process.read_output(10.9)
+    assert process.passed_on == OUTPUT_BYTES
+    assert process.output == reader
+    assert process.read_output(11.5)[1]
+    os.close(writer)
+    while process.output >= 0:
+        process.read_output(12.6)
+
+
+def test_a_message_of_brackets_alone_ends_nobody() -> None:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0)
+    child = Child(number=1, process=cast("Any", None), link=ours, started=0.0)
+    theirs.sendall(b"[" * 50_000 + b'\n{"event": "ready"}\n')
+    assert child.hear() == ([{"event": "ready"}], True)
+    theirs.close()
+    ours.close()
