@@ -111,5 +111,6 @@ def _in_words(prefix: str, ownership: companion.Ownership) -> str:
     shown = "; the dashboard is at /wpbridge/ of the site" if ownership.dashboard.on_site else ""
     if ownership.owns_site:
         return f"on {prefix} wpbridge owns the site, PHP's runners are off{shown}"
-    counts = f"{len(ownership.hooks)} hook(s) with a handler and {len(ownership.rules)} route(s)"
-    return f"on {prefix} PHP's runners are told of {counts}{shown}"
+    hooks, routes = len(ownership.hooks), len(ownership.rules)
+    counts = f"leave {hooks} hook(s) with a handler to wpbridge, and follow {routes} route(s)"
+    return f"on {prefix} PHP's runners {counts}{shown}"

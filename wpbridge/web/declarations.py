@@ -62,7 +62,7 @@ NEW_JOB: Final[Schema] = {
                 "hook": {"type": "string", "minLength": 1, "maxLength": 191},
                 "group": {"type": "string", "maxLength": 255},
             },
-            "description": "What is told when the job has ended: a URL, or a hook in WordPress.",
+            "description": "Where the end of the job is reported: a URL, or a hook in WordPress.",
         },
     },
 }

@@ -48,7 +48,7 @@ export interface JobOptions {
   unique?: boolean | undefined;
   /** Jobs that must have ended before it runs. */
   after?: readonly (Job | string)[] | undefined;
-  /** What is told when it has ended. */
+  /** Where its end is reported. */
   callback?: { url: string } | { hook: string; group?: string } | undefined;
 }
 

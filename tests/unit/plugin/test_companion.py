@@ -282,7 +282,9 @@ def test_the_command_installs_what_the_settings_own_and_removes_it(wordpress: Pa
     arguments = ("--path", str(wordpress))
     assert run(*arguments, "--dry-run")[1].startswith(f"would write {file}: ")
     assert not file.exists()
-    told = "on shop_ PHP's runners are told of 1 hook(s) with a handler and 1 route(s)"
+    told = (
+        "on shop_ PHP's runners leave 1 hook(s) with a handler to wpbridge, and follow 1 route(s)"
+    )
     assert run(*arguments) == (0, f"created {file}: {told}\n")
     found = companion.read(file.parent)
     assert found is not None
