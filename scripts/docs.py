@@ -23,7 +23,8 @@ from wpbridge.cli.options import php_options, site_options
 FILE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 HEAD = """# Commands
 
-Made by `scripts/docs` from what `--help` says; do not edit.
+Look up here every command, with its options and examples. `scripts/docs` makes this page of what \
+`--help` says, so change the help and not the page.
 
 `wpbridge COMMAND [OPTIONS]`; site options may also stand before the command's name. What is \
 printed as JSON is in [json](json.md), exit codes and what settings files hold in \
