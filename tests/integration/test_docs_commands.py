@@ -48,12 +48,7 @@ from wpbridge.store.structure.creation import create_tables
 
 TUTORIAL: Final = ROOT / "docs" / "learn" / "tutorial"
 """Its pages stand on each other: tests/integration/test_tutorial.py follows them."""
-PAGES: Final = sorted(
-    [
-        ROOT / "README.md",
-        *(page for page in ROOT.glob("docs/**/*.md") if page.parent != TUTORIAL),
-    ]
-)
+PAGES: Final = sorted(page for page in ROOT.glob("docs/**/*.md") if page.parent != TUTORIAL)
 NOT_RUN: Final = {
     "users add anna --role operator": "it asks for a password on a terminal",
     "docker exec": "there is no container here",
