@@ -5,6 +5,7 @@ Child processes and PHP are loaded only where something runs in them: a short ru
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -174,7 +175,10 @@ def _opener(settings: Settings, site: Site, patience_seconds: float) -> Callable
             if not opened:
                 store = open_site(site, prepare=_patient(patience_seconds))
                 through = partial(open_through, settings) if settings.celery_broker else None
-                opened.append(Queue(store, unique_by=settings.unique_by, open_through=through))
+                queue = Queue(store, unique_by=settings.unique_by, open_through=through)
+                # Nobody tells it that the last handler has ended: its connection ends with it.
+                weakref.finalize(queue, store.close).atexit = False
+                opened.append(queue)
             return opened[0]
 
     return open_queue
