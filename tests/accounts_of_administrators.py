@@ -69,6 +69,17 @@ def say_who_may_sign_in(account: Account) -> None:
     done(account.site("users", "remove", "anna", "--yes"))
 
 
+CONFIG: Final = """<?php
+define( 'DB_NAME', 'x' );
+define( 'DB_USER', 'x' );
+define( 'DB_PASSWORD', '' );
+define( 'DB_HOST', 'x' );
+$table_prefix = 'wp_';
+require_once ABSPATH . 'wp-settings.php';
+"""
+"""The folder of a WordPress. The database is the one that the environment names."""
+
+
 def uninstall(account: Account) -> None:
     """With an action that waits, one of wpbridge's own hooks, and what a dead runner had in hand."""
     store = account.store
@@ -90,8 +101,12 @@ def uninstall(account: Account) -> None:
         store,
         "INSERT INTO wp_options (option_name, option_value) VALUES ('wpbridge_companion', '1')",
     )
+    folder = account.root.folder / "site"
+    (folder / "wp-content").mkdir(parents=True, exist_ok=True)
+    (folder / "wp-config.php").write_text(CONFIG)
+    (folder / "wp-settings.php").write_text("<?php\n")
     try:
-        done(account.site("uninstall", "--yes"))
+        done(account.site("uninstall", "--yes", f"--path={folder}"))
         assert query(store, "SHOW TABLES LIKE 'wp_wpbridge%'") == []
         assert account.statuses("h") == ["pending", "pending", "canceled"]
         assert account.ids("wpbridge_bulk") == []
