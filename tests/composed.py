@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from containers import Container, Podman
@@ -21,8 +22,11 @@ def missing_compose() -> str | None:
 class Project:
     """The services of a compose file."""
 
-    def __init__(self, podman: Podman, folder: Path, *files: str) -> None:
+    def __init__(
+        self, podman: Podman, folder: Path, *files: str, env: Mapping[str, str] | None = None
+    ) -> None:
         self._podman, self._folder = podman, folder
+        self._env = {**os.environ, **(env or {})}
         self._program = podman.script(folder)
         self.name = f"wpbridge-test-{os.getpid()}-{time.monotonic_ns()}"
         self._files = [word for file in files for word in ("--file", file)]
@@ -34,6 +38,7 @@ class Project:
         done = subprocess.run(
             [*run, "--project-name", self.name, *self._files, *words],
             cwd=self._folder,
+            env=self._env,
             capture_output=True,
             text=True,
             check=False,
