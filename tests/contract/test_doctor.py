@@ -680,7 +680,7 @@ def test_a_persistent_object_cache(examined: Examine, tmp_path: Path) -> None:
 
 def test_no_companion(examined: Examine, tmp_path: Path) -> None:
     site = examined()
-    site.site = replace(site.site, mu_plugins=tmp_path)
+    site.site, site.handlers = replace(site.site, mu_plugins=tmp_path), {}
     finding = one(site, "companion")
     assert (finding.level, finding.fix) == ("note", "wpbridge wp install-plugin")
     site.settings = replace(site.settings, owns_site=True)
@@ -688,6 +688,23 @@ def test_no_companion(examined: Examine, tmp_path: Path) -> None:
     site.handlers_fault = "cannot be imported"
     assert found(site, "companion") == []
     site.handlers_fault = ""
+    companion.install(tmp_path, "wp_", companion.owned(site.settings, site.handlers))
+    assert found(site, "companion") == []
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+def test_handlers_without_a_companion_are_a_warning(
+    examined: Examine, tmp_path: Path, is_loaded: bool
+) -> None:
+    site = examined()
+    site.site = replace(site.site, mu_plugins=tmp_path)
+    if is_loaded:
+        site.handlers = {"h": describe("h", lambda *_: None)}
+    else:
+        site.left_out = ("shop_hooks",)
+    finding = one(site, "companion")
+    assert (finding.level, finding.fix) == ("warning", "wpbridge wp install-plugin")
+    assert "fail them where WordPress has no callback" in finding.effect
     companion.install(tmp_path, "wp_", companion.owned(site.settings, site.handlers))
     assert found(site, "companion") == []
 

@@ -111,6 +111,30 @@ def test_what_has_ended_says_when_and_how(store: RunnerStore, queue: Queue, stat
     assert fix_of(found, "ended") == (f"wpbridge requeue {one}" if status == "failed" else "")
 
 
+def test_what_php_failed_for_want_of_a_callback_needs_the_companion_first(
+    store: RunnerStore, queue: Queue
+) -> None:
+    [one] = insert(store, make_new())
+    change(store, f"UPDATE {ACTIONS} SET status = 'failed'")
+    message = (
+        "action failed via WP Cron: Scheduled action for h will not be executed as no callbacks"
+        " are registered."
+    )
+    store.log([(one, LogLine(message=message, at=NOW))])
+    command = "wpbridge wp install-plugin --path=/w"
+    found = why(queue, one, companion=command)
+    assert fix_of(found, "ended") == command
+    assert f"the companion plugin first, then `wpbridge requeue {one}`" in text_of(found, "ended")
+    there = why(queue, one)
+    assert fix_of(there, "ended") == f"wpbridge requeue {one}"
+    assert "PHP's runner took it" in text_of(there, "ended")
+    unknown = why(queue, one, companion=command, handlers={}, left_out=("shop_hooks",))
+    assert fix_of(unknown, "ended") == command
+    assert "if wpbridge runs it (the handlers of shop_hooks" in text_of(unknown, "ended")
+    foreign = why(queue, one, companion=command, handlers={})
+    assert "PHP's runner took it" not in text_of(foreign, "ended")
+
+
 def test_what_was_requeued_need_not_be_requeued(store: RunnerStore, queue: Queue) -> None:
     [one] = insert(store, make_new())
     change(store, f"UPDATE {ACTIONS} SET status = 'failed'")

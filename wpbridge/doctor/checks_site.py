@@ -159,8 +159,15 @@ def companion_plugin(examined: ExaminedSite) -> list[Finding]:
     told = companion.explain(
         found, examined.store.names.prefix, wanted, command=command, left_out=examined.left_out
     )
-    say = warning if examined.settings.owns_site else note
-    effect = "PHP's runners, or people in wp-admin, do other than the settings say"
+    is_there = companion.is_of(found, examined.store.names.prefix)
+    runs_hooks = bool(examined.handlers or examined.left_out)
+    say = warning if examined.settings.owns_site or (runs_hooks and not is_there) else note
+    effect = (
+        "PHP's runners, or people in wp-admin, do other than the settings say"
+        if is_there or not runs_hooks
+        else "PHP's runners claim due actions of the hooks that handlers and webhooks run here, and"
+        " fail them where WordPress has no callback"
+    )
     findings = [say(one, effect, fix=command) for one in told]
     if blocked := entrance.blocked(examined.settings):
         findings.append(warning(blocked, "nobody sees the dashboard on the site's own address"))

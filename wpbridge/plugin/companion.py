@@ -44,6 +44,7 @@ __all__ = [
     "explain",
     "given_up",
     "install",
+    "is_of",
     "leaves_own_hooks",
     "owned",
     "parse",
@@ -81,6 +82,11 @@ def owned(settings: Settings, handlers: Iterable[str]) -> Ownership:
     )
 
 
+def is_of(found: Companion | None, prefix: str) -> bool:
+    """Tell whether a companion plugin is there for the site with this table prefix."""
+    return found is not None and prefix in found.sites
+
+
 def explain(
     found: Companion | None,
     prefix: str,
@@ -99,7 +105,7 @@ def explain(
         left_out: modules of handlers that were not loaded, so ``wanted`` lacks their hooks.
     """
     renew = f"run `{command}`"
-    if found is None or prefix not in found.sites:
+    if found is None or not is_of(found, prefix):
         off = "switch them off yourself, or " if wanted.owns_site else ""
         missing = (
             "no companion plugin: PHP's runners also claim what wpbridge owns (and fail actions"

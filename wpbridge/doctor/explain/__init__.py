@@ -15,9 +15,11 @@ from wpbridge.doctor.explain.facts import Facts, Holder, gather
 from wpbridge.doctor.explain.not_pending import ended, running
 from wpbridge.doctor.explain.pending import JUDGES, RETRIED
 from wpbridge.doctor.explain.verdict import WORDS, Explanation, Reason, verdict
+from wpbridge.errors import SiteError
+from wpbridge.plugin import companion
 from wpbridge.queue.facade import Queue
 from wpbridge.site.config import Settings
-from wpbridge.site.resolve import resolve
+from wpbridge.site.resolve import Site, resolve
 from wpbridge.site.zone import shown_zone
 from wpbridge.store.connect import open_site
 from wpbridge.store.records import ENDED
@@ -58,7 +60,7 @@ def explain_action(
         ConfigError, SiteError, StoreError, WpCliError: the site cannot be asked.
     """
     site = resolve(settings, env)
-    explainer = Explainer(settings, may_ask=site.folder is not None, clock=clock)
+    explainer = Explainer(settings, site=site, clock=clock)
     with Queue(open_site(site), unique_by=settings.unique_by) as queue:
         callback = None
         if ask_wordpress:
@@ -74,7 +76,7 @@ class Explainer:
         self,
         settings: Settings,
         *,
-        may_ask: bool = False,
+        site: Site | None = None,
         clock: Clock | None = None,
         zone: tzinfo | None = None,
     ) -> None:
@@ -82,14 +84,15 @@ class Explainer:
 
         Args:
             settings: the rules that are in force.
-            may_ask: whether there is a WordPress to be asked.
+            site: the site; its WordPress, where it has one, may be asked and may lack the companion
+                plugin.
             clock: what tells the time.
             zone: the time zone in which times are shown; None for the one that the settings name.
         """
         handlers, left_out = app.handlers_to_look(settings)
         self._settings = settings
         self._routes = app.routes_of(settings, handlers, left_out=left_out)
-        self._may_ask = may_ask
+        self._site = site
         self._clock = clock or SystemClock()
         self._zone = zone
 
@@ -109,10 +112,24 @@ class Explainer:
             self._routes,
             now=self._clock.now(),
             callback=callback,
-            may_ask=self._may_ask,
+            may_ask=self._site is not None and self._site.folder is not None,
+            companion=self._companion(queue),
             zone=self._zone or self._told_zone(queue),
         )
         return explain(facts)
+
+    def _companion(self, queue: Queue) -> str:
+        """Return the command that installs the companion plugin where it is missing."""
+        site = self._site
+        if site is None or site.mu_plugins is None:
+            return ""
+        try:
+            found = companion.read(site.mu_plugins)
+        except SiteError:
+            return ""
+        if companion.is_of(found, queue.store.names.prefix):
+            return ""
+        return companion.command_for(self._settings, site.folder)
 
     def _told_zone(self, queue: Queue) -> tzinfo:
         if self._settings.format == "json":

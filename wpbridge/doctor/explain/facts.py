@@ -66,6 +66,8 @@ class Facts:
     """Whether PHP has a callback; None when it was not asked."""
     may_ask: bool = False
     """Whether there is a WordPress to ask."""
+    companion: str = ""
+    """The command that installs the companion plugin; empty where it is there or nobody knows."""
     fails_missing: bool = False
     """Whether the settings say that actions without a callback fail."""
     is_held: bool = False
@@ -122,6 +124,7 @@ def gather(
     now: datetime,
     callback: bool | None = None,
     may_ask: bool = False,
+    companion: str = "",
     me: Identity | None = None,
     zone: tzinfo = UTC,
 ) -> Facts:
@@ -135,6 +138,7 @@ def gather(
         now: an aware moment.
         callback: whether PHP has a callback for the hook; None when PHP was not asked.
         may_ask: whether there is a WordPress that could be asked.
+        companion: the command that installs the companion plugin, where that is missing.
         me: this process; runners of the same host are judged by their process ids.
         zone: the time zone in which times are shown.
 
@@ -153,6 +157,7 @@ def gather(
         owns_site=settings.owns_site,
         callback=callback,
         may_ask=may_ask,
+        companion=companion,
         fails_missing=settings.missing_callback == "fail",
         runners=tuple(
             Holder(runner=one.runner, is_dead=is_dead(one.runner, this), kind=one.about.kind)

@@ -1,11 +1,16 @@
 """Say how it stands with actions that are running or have ended."""
 
+from typing import Final
+
 from wpbridge.action import Status
 from wpbridge.doctor.explain.facts import Facts
 from wpbridge.doctor.explain.verdict import Reason
 from wpbridge.doctor.findings import span
 from wpbridge.site.moments import iso
 from wpbridge.store.queueing.edits import REQUEUED
+
+_NO_CALLBACKS: Final = "will not be executed as no callbacks are registered."
+"""How the plugin's log row ends of an action whose hook has no callback in PHP."""
 
 
 def ended(facts: Facts) -> Reason:
@@ -14,9 +19,30 @@ def ended(facts: Facts) -> Reason:
     at = facts.log[-1].at if facts.log else record.last_attempt_at
     when = f" at {iso(at, facts.zone)}" if at else ""
     said = f"; its log ends with: {facts.last_line}" if facts.log else ""
+    if record.status == Status.FAILED and _was_taken_by_php(facts):
+        return _after_php(facts, f"it is {record.status}{when}{said}")
     may_requeue = record.status == Status.FAILED and not facts.last_line.startswith(REQUEUED)
     fix = f"wpbridge requeue {record.id}" if may_requeue else ""
     return Reason(code="ended", text=f"it is {record.status}{when}{said}", fix=fix)
+
+
+def _was_taken_by_php(facts: Facts) -> bool:
+    """Tell whether PHP's runner failed it for want of a callback, and a handler here may run it."""
+    may_be_ours = facts.decision.to in {"python", "webhook", "celery", "unknown"}
+    return may_be_ours and facts.last_line.endswith(_NO_CALLBACKS)
+
+
+def _after_php(facts: Facts, text: str) -> Reason:
+    """Say that the companion plugin comes first, where it is missing: PHP would fail it again."""
+    why, requeue = facts.decision.why, f"wpbridge requeue {facts.record.id}"
+    text = f"{text} (PHP's runner took it, and PHP has no callback for {facts.record.hook!r})"
+    ours = (
+        "if wpbridge runs it" if facts.decision.to == "unknown" else "since wpbridge runs it here"
+    )
+    if not facts.companion:
+        return Reason(code="ended", text=f"{text}; {ours} ({why}), requeue it", fix=requeue)
+    text = f"{text}; {ours} ({why}), install the companion plugin first, then `{requeue}`"
+    return Reason(code="ended", text=text, fix=facts.companion)
 
 
 def running(facts: Facts) -> Reason:

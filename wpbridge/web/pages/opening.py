@@ -67,7 +67,7 @@ def open_pages(
         site=site.label,
         location=site,
         zone=zone,
-        explain=Explainer(settings, may_ask=site.folder is not None, zone=zone),
+        explain=Explainer(settings, site=site, zone=zone),
         cookie=gate.cookie_name(settings),
         index=None if index is None else index[0],
         site_base="" if index is None else index[1],
