@@ -692,6 +692,25 @@ def test_no_companion(examined: Examine, tmp_path: Path) -> None:
     assert found(site, "companion") == []
 
 
+def test_a_companion_of_an_owned_site_and_settings_that_do_not_own_it(
+    examined: Examine, tmp_path: Path
+) -> None:
+    site = examined()
+    site.site = replace(site.site, mu_plugins=tmp_path)
+    owning = replace(site.settings, owns_site=True, php=True)
+    companion.install(tmp_path, "wp_", companion.owned(owning, site.handlers))
+    first = found(site, "companion")[0]
+    assert first.level == "warning"
+    assert first.cause.startswith("nobody runs PHP's actions")
+    assert "`owns_site = true`" in first.effect
+    assert "`enabled = true` under [php]" in first.effect
+    assert "hand the site back to PHP's runners: `wpbridge wp install-plugin`" in first.effect
+    site.settings = replace(site.settings, php=True)
+    assert not any("nobody runs" in one.cause for one in found(site, "companion"))
+    site.settings = owning
+    assert found(site, "companion") == []
+
+
 @pytest.mark.parametrize("is_loaded", [True, False])
 def test_handlers_without_a_companion_are_a_warning(
     examined: Examine, tmp_path: Path, is_loaded: bool

@@ -16,10 +16,12 @@ from wpbridge.daemon.signals import deafen
 from wpbridge.daemon.worker_link import Lifetime, SignClock, WorkerLink
 from wpbridge.daemon.worker_process import RECYCLED
 from wpbridge.errors import ConfigError, StoreError
+from wpbridge.plugin.unrun import unrun, ways_out
 from wpbridge.queue import wake
 from wpbridge.site.config import Settings, working_folder
 from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore
+from wpbridge.telling.log import tell
 from wpbridge.telling.numbers import Numbers
 
 
@@ -41,6 +43,8 @@ def serve(settings: Settings, told: str) -> int:
         prepare=lambda session: _wait_and_report(session, worker_link, clock),
     )
     is_first = told.startswith("1:")
+    if is_first and (reason := unrun(settings, parts.site, parts.store.names.prefix)):
+        tell("site.unrun", reason=f"{reason}: {ways_out(settings, parts.site)}")
     beside = relaying(settings, parts.site, parts.handlers) if is_first else nullcontext()
     try:
         with beside:

@@ -13,6 +13,7 @@ from wpbridge.cli.options import (
     settings_of,
     site_options,
 )
+from wpbridge.cli.output import told
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.doctor.can_start import check as checked
 from wpbridge.errors import InputError, SchemaError
@@ -82,6 +83,8 @@ def check(
     else:
         for name, value in found.facts.items():
             print_line(f"{name:13} {_plain(value)}")
+    if found.unrun:
+        told(f"warning: {found.unrun}")
     if found.problems:
         raise SchemaError(found.problems[0])
 

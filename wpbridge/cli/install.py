@@ -17,6 +17,7 @@ from wpbridge.cli.options import (
 )
 from wpbridge.cli.output import told
 from wpbridge.cli.terminal import print_json, print_line, print_text
+from wpbridge.cli.unrun import tell_unrun
 from wpbridge.installing import forecast, unit_file, written
 from wpbridge.installing.cron_line import CronLine, cron_line
 from wpbridge.installing.started_site import StartedSite, started_site
@@ -228,6 +229,7 @@ def _asked(
     wordpress = resolve(settings, os.environ)
     started = started_site(settings, wordpress, name=name, run_as=run_as, env=os.environ)
     forecast.refuse_what_is_not_obeyed(started, settings)
+    tell_unrun(settings, wordpress)
     return _Asked(settings, wordpress, started)
 
 

@@ -181,11 +181,13 @@ def _plan(settings: Settings) -> None:
     """Look at everything a worker looks at, and print what there would be."""
     from wpbridge.app.parts import prepared  # noqa: PLC0415
     from wpbridge.cli.misspelled import tell_unclaimed  # noqa: PLC0415
+    from wpbridge.cli.unrun import tell_unrun  # noqa: PLC0415
     from wpbridge.store.structure.rights import refuse_read_only  # noqa: PLC0415
 
     with closing(prepared(settings, is_daemon=True)) as parts:
         refuse_read_only(parts.store.tables)
         tell_unclaimed(parts.store, settings, parts.routes)
+        tell_unrun(settings, parts.site, parts.store.names.prefix)
         hooks = sorted(parts.routes.hooks() or ())
         site = parts.site.name
     processes, concurrency = settings.processes, settings.concurrency

@@ -11,6 +11,7 @@ from wpbridge.app import reporting
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ReadOnly, SchemaError
 from wpbridge.plugin import companion
+from wpbridge.plugin.unrun import unrun, ways_out
 from wpbridge.site.config import Settings, sources_of
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.store.connect import open_site
@@ -26,6 +27,8 @@ class Checked:
     """As JSON has them: docs/reference/json.md."""
     problems: Sequence[str]
     """What keeps the next run from starting."""
+    unrun: str
+    """Why nobody would run PHP's actions, and what to do; empty where somebody does."""
 
 
 def check(settings: Settings) -> Checked:
@@ -65,7 +68,9 @@ def check(settings: Settings) -> Checked:
         "notes": notes,
         "settings": {n: where for n, where in sources_of(settings).items() if where != "default"},
     }
-    return Checked(facts=facts, problems=problems)
+    reason = unrun(settings, site, store.names.prefix)
+    told = f"{reason}: {ways_out(settings, site)}" if reason else ""
+    return Checked(facts=facts, problems=problems, unrun=told)
 
 
 _OF_STORE = ("server", "driver", "schema", "layout", "skip_locked", "zone")

@@ -13,6 +13,7 @@ from wpbridge.doctor.php_clock import skew_seconds
 from wpbridge.errors import WpbridgeError
 from wpbridge.executors.php.probe import notes, refusal
 from wpbridge.plugin import companion, entrance
+from wpbridge.plugin.unrun import unrun, ways_out
 from wpbridge.site.wpconfig import is_true
 from wpbridge.site.zone import Zone
 
@@ -169,6 +170,9 @@ def companion_plugin(examined: ExaminedSite) -> list[Finding]:
         " fail them where WordPress has no callback"
     )
     findings = [say(one, effect, fix=command) for one in told]
+    if reason := unrun(examined.settings, examined.site, examined.store.names.prefix):
+        out = ways_out(examined.settings, examined.site)
+        findings.insert(0, warning(reason, f"PHP's actions wait until you {out}"))
     if blocked := entrance.blocked(examined.settings):
         findings.append(warning(blocked, "nobody sees the dashboard on the site's own address"))
     return findings or [ok("the companion plugin is there")]

@@ -2,5 +2,5 @@
 
 from typing import Final
 
-DOOR: Final = ("companion", "cron_bridge", "entrance", "own_hooks")
+DOOR: Final = ("companion", "cron_bridge", "entrance", "own_hooks", "unrun")
 """The modules that other rooms may import."""

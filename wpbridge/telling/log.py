@@ -120,6 +120,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "site.ended": Kind(_DAEMON, _DEBUG, ("site", "worker_pid", "code", "why", *_TOTALS)),
     "site.killed": Kind(_DAEMON, _WARNING, ("site", "why", "worker_pid")),
     "site.started": Kind(_DAEMON, _DEBUG, ("site", "worker_pid", "php_workers")),
+    "site.unrun": Kind(_APP, _WARNING, ("reason",)),
     "site.well": Kind(_DAEMON, _INFO, ("site", "after")),
     "sites.fault": Kind(_DAEMON, _WARNING, ("reason",)),
     "sites.list_refused": Kind(_DAEMON, _WARNING, ("place", "reason")),
