@@ -52,7 +52,10 @@ class Host:
             os.chown(self.config, uid, -1)
 
     def __call__(self, *words: str, path: bool = True, dsn: str = "") -> Done:
+        """Give it handlers to run, too, unless the words or the settings file do."""
         where = ("--path", str(self.wordpress)) if path else ()
+        if not ({"--handlers", "--php"} & set(words) or (self.folder / "wpbridge.toml").exists()):
+            where = (*where, "--handlers", "shop_hooks")
         env = {"WPBRIDGE_DSN": dsn} if dsn else {}
         return call("install", *words, *where, cwd=self.folder, env=env)
 
@@ -180,7 +183,7 @@ def test_written_twice_it_is_the_same(host: Host) -> None:
     before = host.unit.stat()
     assert host.systemd("--name", "shop").out.startswith(f"nothing to do: {host.unit}\n")
     assert host.unit.stat().st_ino == before.st_ino
-    assert host.told("--name", "shop", "--handlers", "shop_hooks")["change"] == "renewed"
+    assert host.told("--name", "shop", "--php")["change"] == "renewed"
     assert host.unit.stat().st_ino != before.st_ino
 
 
@@ -230,6 +233,29 @@ def test_nothing_runs_as_root(host: Host) -> None:
     assert host.systemd("--run-as", "root").code == Exit.USAGE
     told = host.told("--run-as", OWNER.pw_name)
     assert told["user"] == OWNER.pw_name
+
+
+@pytest.mark.parametrize("command", [["systemd", "--into", "."], ["cron"]])
+def test_what_would_run_nothing_is_refused(host: Host, command: list[str]) -> None:
+    (host.folder / "wpbridge.toml").write_text("[site]\n", "utf-8")
+    done = host(*command)
+    assert (done.code, done.out, done.err.count("\n")) == (Exit.CONFIG, "", 1)
+    assert "nothing would run here: name a module with --handlers" in done.err
+    assert list(host.folder.glob("*.service")) == []
+    (host.folder / "wpbridge.toml").write_text("[webhooks]\nx = 'https://a.example'\n", "utf-8")
+    assert host(*command).code == 0
+    (host.folder / "wpbridge.toml").unlink()
+    assert host(*command, "--php", "--name", "php").code == 0
+
+
+def test_a_folder_into_which_everybody_may_write_is_refused_without_handlers_too(
+    host: Host,
+) -> None:
+    host.folder.chmod(0o1777)
+    done = host("cron", "--php")
+    assert (done.code, done.err.count("\n")) == (Exit.CONFIG, 1), done.err
+    assert f"the folder to start in {host.folder}" in done.err
+    assert "everybody may write it" in done.err
 
 
 @pytest.mark.parametrize("place", ["file", "folder"])

@@ -88,7 +88,10 @@ def test_what_starts_wpbridge_is_explained_as_shown(
     folder, units = tmp_path / "shop", tmp_path / "units"
     folder.mkdir()
     units.mkdir()
-    (folder / "wpbridge.toml").write_text(f'[site]\npath = "{site}"\n')
+    (folder / "wpbridge.toml").write_text(
+        f'[site]\npath = "{site}"\n[run]\nhandlers = ["shop_hooks"]\n'
+    )
+    (folder / "shop_hooks.py").write_text("")
     user = "www-data" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     if os.geteuid() == 0:
         os.chown(site / "wp-config.php", pwd.getpwnam(user).pw_uid, -1)

@@ -12,7 +12,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.routes import Routes
-from wpbridge.site.config import Settings
+from wpbridge.site.config import NOTHING_NAMED, Settings
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.site.rules import FIRST_CLAIM
 from wpbridge.store.base import ClaimFilter
@@ -61,10 +61,7 @@ def prepared(
     handlers = handlers_of(settings)
     runs_own = bool(settings.hooks) and OWN.issuperset(settings.hooks)
     if not (handlers or settings.php or any_hooks or runs_own):
-        raise ConfigError(
-            "no handlers: name a module with --handlers, [webhooks] in the file, or run PHP's hooks"
-            " with --php"
-        )
+        raise ConfigError(f"no handlers: {NOTHING_NAMED}")
     routes = routes_of(settings, handlers)
     return Parts(
         site=site,

@@ -228,6 +228,7 @@ def _asked(
     settings = settings_of(ctx, flags)
     wordpress = resolve(settings, os.environ)
     started = started_site(settings, wordpress, name=name, run_as=run_as, env=os.environ)
+    forecast.refuse_what_runs_nothing(settings)
     forecast.refuse_what_is_not_obeyed(started, settings)
     tell_unrun(settings, wordpress)
     return _Asked(settings, wordpress, started)

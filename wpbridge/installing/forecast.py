@@ -12,14 +12,26 @@ from collections.abc import Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from wpbridge.errors import ConfigError
 from wpbridge.installing.started_site import StartedSite
-from wpbridge.site.config import Settings
+from wpbridge.site.config import NOTHING_NAMED, Settings
 from wpbridge.site.resolve import Site
 from wpbridge.system.trusted_files import components, may_obey
 
 
+def refuse_what_runs_nothing(settings: Settings) -> None:
+    """Raise ConfigError if the settings name nothing to run: what is started would end at once."""
+    if not (settings.handlers or settings.webhooks or settings.php):
+        raise ConfigError(f"nothing would run here: {NOTHING_NAMED}")
+
+
 def refuse_what_is_not_obeyed(site: StartedSite, settings: Settings) -> None:
-    """Raise NotObeyed if the user's wpbridge would refuse the settings file or the handlers."""
+    """Raise NotObeyed if the user's wpbridge would refuse the settings file or the handlers.
+
+    The same holds for the folder in which it is started: everybody who may write there could put a
+    settings file or a module into it.
+    """
+    may_obey(site.folder, "the folder to start in", is_searched=True, uid=site.user.pw_uid)
     if settings.file is not None:
         may_obey(settings.file.path, "the settings file", uid=site.user.pw_uid)
     for file in _handlers(site, settings):

@@ -20,6 +20,7 @@ from wpbridge.site.value_kinds import Origin, home_of
 from wpbridge.system import trusted_files as trust
 
 __all__ = (
+    "NOTHING_NAMED",
     "SETTINGS",
     "Settings",
     "SettingsFile",
@@ -30,6 +31,10 @@ __all__ = (
     "working_folder",
 )
 
+NOTHING_NAMED: Final = (
+    "name a module with --handlers, [webhooks] in the file, or run PHP's hooks with --php"
+)
+"""What to give where these settings run nothing."""
 ENV_PREFIX: Final = "WPBRIDGE_"
 _NOT_SETTINGS: Final = ("WPBRIDGE_GOLDEN_DIR", "WPBRIDGE_SEED", "WPBRIDGE_TEST_")
 """Variables of wpbridge's own tests, by their beginning."""
