@@ -86,7 +86,7 @@ def without_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 SHA2 = "pip install 'wpbridge[sha2]', or connect with TLS"
 METHODS = "give the account one of them"
 TLS = "connect with TLS: ssl=1"
-DENIED = "check DB_USER"
+DENIED = "check the user, password and database of --dsn"
 
 
 CASES: list[tuple[list[bytes], str]] = [

@@ -69,6 +69,7 @@ _DSN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SHAPE: Final = "mysql://user:password@host:3306/database or sqlite:///file.db"
+_CODES: Final = "write @ as %40, / as %2F, : as %3A, ? as %3F and % as %25 there"
 _OPTIONS: Final = ("unix_socket", "charset", "collation", *TLS_OPTIONS)
 
 
@@ -95,6 +96,8 @@ class DatabaseAddress:
     """The wanted package; see :mod:`wpbridge.store.database.client`."""
     only_reads: bool = False
     """Whether sessions take no writes."""
+    source: str = field(default="", compare=False)
+    """What names this address, for people, such as ``--dsn``. Empty where nobody knows."""
     of_wordpress: bool = False
     """Whether the database belongs to a WordPress. wpbridge then never creates the database, nor
     the plugin's tables on SQLite."""
@@ -112,6 +115,10 @@ class DatabaseAddress:
             ConfigError: wpbridge cannot read the URL. The message does not show it.
         """
         match = _DSN.fullmatch(text.strip())
+        if _is_torn(text, match):
+            raise ConfigError(
+                f"the DSN seems to have a mark in its user or password that splits it: {_CODES}"
+            )
         if match is None:
             raise ConfigError(f"the DSN cannot be read; it looks like {_SHAPE}")
         scheme = match["scheme"].lower()
@@ -159,6 +166,7 @@ class DatabaseAddress:
             charset=charset,
             collate=collate,
             tls=tls_of_flags(config.client_flags),
+            source=str(config.file),
             of_wordpress=True,
         )
 
@@ -196,6 +204,23 @@ def parse_db_host(text: str) -> tuple[str, int | None, str | None]:
         return text, None, None
     port = int(match[2] or 0) or None
     return match[1], port, f"/{socket}" if separator else None
+
+
+def _is_torn(text: str, match: re.Match[str] | None) -> bool:
+    """Tell whether a mark in the user or the password has split the DSN at the wrong place.
+
+    An ``@`` remains then where none belongs, and what seems to be the host, the database or an
+    option is a piece of the password. No message may show it.
+    """
+    scheme, _, rest = text.strip().partition("://")
+    if _SCHEMES.get(scheme.lower(), ("sqlite",))[0] == "sqlite":
+        return False
+    if match is None:
+        return "/" in rest.rpartition("@")[0] or rest.count("@") > 1
+    pairs = (match["query"] or "").split("&")
+    known = tuple(f"{option}=" for option in _OPTIONS)
+    others = [pair for pair in pairs if not pair.replace("-", "_").startswith(known)]
+    return "@" in (match["name"] or "") or any("@" in pair for pair in others)
 
 
 def _options(query: str) -> dict[str, str]:

@@ -178,7 +178,9 @@ def _site(settings: Settings, config: "WpConfig | None") -> Site:
     blog_id = _blog_id(settings, config)
     numbers_first = config is not None and config.numbers_first_blog
     if settings.dsn is not None:
-        database = DatabaseAddress.from_dsn(settings.dsn, config)
+        database = replace(
+            DatabaseAddress.from_dsn(settings.dsn, config), source=_source_of_dsn(settings)
+        )
     elif config is not None:
         database = DatabaseAddress.from_wp(config)
     else:
@@ -201,6 +203,12 @@ def _site(settings: Settings, config: "WpConfig | None") -> Site:
         numbers_first_blog=numbers_first,
         config=config,
     )
+
+
+def _source_of_dsn(settings: Settings) -> str:
+    """Return what people call the place where the DSN was given."""
+    kind, _, place = settings.sources.get("dsn", "").partition(" ")
+    return {"flag": "--dsn", "env": place, "file": f"dsn in {place}"}.get(kind, "")
 
 
 def _mu_plugins(config: "WpConfig") -> Path | None:

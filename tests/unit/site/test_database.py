@@ -126,7 +126,7 @@ class TestDsn:
         [
             ("", "cannot be read"),
             ("s3cret", "cannot be read"),
-            ("mysql://bob:s3cret@x@h/d", "cannot be read"),
+            ("mysql://bob:s3cret@x@h/d", "write @ as %40"),
             ("postgres://bob:s3cret@h/d", "begins with postgres://"),
             ("mysql://bob:s3cret@h", "names no database"),
             ("mysql://bob:s3cret@h:99999/d", "port 99999"),
@@ -331,3 +331,36 @@ def test_the_password_is_shown_nowhere() -> None:
 )
 def test_the_password_is_sent_in_the_bytes_php_sends(password: str | None, sent: bytes) -> None:
     assert DatabaseAddress(driver="mysql", password=password).password_bytes == sent
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        "u:s3c/ret@x",
+        "u:x@s3c/ret",
+        "u/s3c:ret",
+        "u:1@s3c",
+        "u:x@y/s3c?ret",
+        "u:x@y/z?ret=s3c",
+        "s@3c:x",
+    ],
+)
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql"])
+def test_a_password_that_splits_the_dsn_is_refused_and_not_shown(scheme: str, account: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        DatabaseAddress.from_dsn(f"{scheme}://{account}@db.example/shop")
+    assert "write @ as %40, / as %2F" in str(refused.value)
+    assert "s3c" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["u:a%40b%2Fc@h/n", "u:a/b@h/n", "u:p@h/n?unix_socket=/run/my@1.sock", "h/n", "u@[::1]:1/n"],
+)
+def test_a_dsn_that_is_whole_is_taken(rest: str) -> None:
+    assert DatabaseAddress.from_dsn(f"mysql://{rest}").name == "n"
+
+
+def test_a_port_that_is_none_is_no_matter_of_the_password() -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        DatabaseAddress.from_dsn("mysql://u:p@h:port/n")

@@ -1,8 +1,11 @@
 """Server versions and the sorting of database errors."""
 
+from typing import Any
+
 import pytest
 
 from wpbridge.errors import Contention, StoreError, StoreUnavailable
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.store.database.dialect import knows_skip_locked, parse_version
 from wpbridge.store.database.trouble import sort_trouble
 
@@ -42,6 +45,44 @@ def test_a_refused_login_is_not_waited_for() -> None:
     assert not trouble.busy
     assert trouble.denied
     assert "DB_PASSWORD" in str(trouble.error)
+
+
+def address(**more: Any) -> DatabaseAddress:
+    return DatabaseAddress(driver="mysql", name="q", **more)
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ({"host": "db", "port": 3307}, "(looked for at db:3307)"),
+        (
+            {"host": "db", "port": 3306, "source": "--dsn"},
+            "(looked for at db:3306, named by --dsn)",
+        ),
+        ({"socket": "/s"}, "(looked for at socket /s)"),
+        ({"host": "localhost", "port": 3306}, "?unix_socket=/run/mysqld/mysqld.sock in the DSN)"),
+    ],
+)
+def test_a_server_that_is_not_there_is_named(where: dict[str, Any], told: str) -> None:
+    error = sort_trouble(Exception(2003, "Connection refused"), address(**where)).error
+    assert str(error).endswith(told)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("", "check DB_USER, DB_PASSWORD and DB_NAME, or --dsn"),
+        ("/w/wp-config.php", "check DB_USER, DB_PASSWORD and DB_NAME in /w/wp-config.php"),
+        ("WPBRIDGE_DSN", "check the user, password and database of WPBRIDGE_DSN"),
+    ],
+)
+def test_a_refused_login_names_where_the_account_stands(source: str, told: str) -> None:
+    where = address(host="h", source=source)
+    refused = str(sort_trouble(Exception(1045, "Access denied"), where).error)
+    assert refused.endswith(f"({told})")
+    rightless = str(sort_trouble(Exception(1044, "Access denied to database"), where).error)
+    assert told in rightless
+    assert "`wpbridge grants`" in rightless
 
 
 def test_a_certificate_that_is_not_trusted_is_not_waited_for() -> None:

@@ -247,7 +247,7 @@ class Session:
             try:
                 done = attempt()
             except DBAPIError as error:
-                trouble = trouble_of(error)
+                trouble = trouble_of(error, self.address)
                 self.had_trouble(code_of(error))
                 if trouble.gone or trouble.denied:
                     self._drop()

@@ -11,6 +11,7 @@ from wpbridge.errors import (
     TookTooLong,
     Unfit,
 )
+from wpbridge.site.database import SOCKETS, DatabaseAddress
 from wpbridge.store.database.connection import DBAPIError
 from wpbridge.store.schema.ids import MEND
 
@@ -65,6 +66,10 @@ _GONE = frozenset(
         9006,  # ProxySQL has no server to hand on to
     }
 )
+_NO_SERVER = frozenset({2002, 2003})
+"""Nobody listens where the server was sought."""
+_NO_RIGHT_THERE = 1044
+"""The account may log in, and has no right in the database."""
 _READ_ONLY = frozenset({1290, 1792, 1836, 1036, 1874, 1881, 3989})
 """The server, the session, InnoDB or the database is read-only."""
 _DENIED = frozenset(
@@ -91,6 +96,7 @@ _METHOD_ADVICE = (
     "wpbridge logs in with mysql_native_password, caching_sha2_password, sha256_password and"
     " ed25519: give the account one of them"
 )
+_LOCAL = ("localhost", "127.0.0.1", "::1")
 _TIME_IS_OVER = frozenset({1969, 3024})
 """A statement took longer than its session allows, on MariaDB and on MySQL."""
 _SQLITE_TIME_IS_OVER = "interrupted"
@@ -132,12 +138,16 @@ class Trouble:
     """The server answers and takes no writes. Whoever must write treats it as gone."""
 
 
-def sort_trouble(error: BaseException) -> Trouble:
-    """Sort a DBAPI error by its number (MySQL) or words (SQLite). Parameters are never shown."""
+def sort_trouble(error: BaseException, address: DatabaseAddress | None = None) -> Trouble:
+    """Sort a DBAPI error by its number (MySQL) or words (SQLite). Parameters are never shown.
+
+    ``address`` is of the database, where the error may be one of connecting: the message says where
+    it was sought, and which setting to look at.
+    """
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[1] if code is not None and len(error.args) > 1 else error)
     line = " ".join(text.split())[:300]
-    if refusal := _login_advice(code, text):
+    if refusal := _login_advice(code, text, address):
         return Trouble(
             error=StoreUnavailable(f"the database refuses us: {line} ({refusal})"), denied=True
         )
@@ -149,7 +159,7 @@ def sort_trouble(error: BaseException) -> Trouble:
         error = ReadOnly(f"the database is read-only: {line}")
         return Trouble(error=error, gone=True, read_only=True)
     if _is_gone(code, text):
-        return Trouble(error=StoreUnavailable(_complaint(code, text, line)), gone=True)
+        return Trouble(error=StoreUnavailable(_complaint(code, text, line, address)), gone=True)
     if (bounds := _beyond_bounds(code, text, line)) is not None:
         return Trouble(error=bounds)
     advice = ": the account needs that right, or name another with --dsn" * (code in _NO_RIGHT)
@@ -176,16 +186,16 @@ def code_of(error: DBAPIError) -> str:
     return str(getattr(error.orig, "sqlite_errorname", "unknown"))
 
 
-def trouble_of(error: DBAPIError) -> Trouble:
+def trouble_of(error: DBAPIError, address: DatabaseAddress | None = None) -> Trouble:
     """Sort an error by the driver's own. One that cost the connection is an outage."""
-    trouble = sort_trouble(error.orig)
+    trouble = sort_trouble(error.orig, address)
     if trouble.gone or not error.connection_invalidated:
         return trouble
     line = " ".join(str(error.orig).split())[:300]
     return Trouble(error=StoreUnavailable(f"the database does not answer: {line}"), gone=True)
 
 
-def _login_advice(code: int | None, text: str) -> str:
+def _login_advice(code: int | None, text: str, address: DatabaseAddress | None) -> str:
     """Say what to do about a refused login; return "" for an error of another kind."""
     is_broken = code == LOGIN_BROKE
     for applies, advice in (
@@ -197,11 +207,25 @@ def _login_advice(code: int | None, text: str) -> str:
         (is_broken and "cryptography" in text, f"pip install 'wpbridge[sha2]', or {_TLS_ADVICE}"),
         (is_broken and "pynacl" in text, "pip install 'wpbridge[ed25519]'"),
         (code in _NO_METHOD, _METHOD_ADVICE),
-        (code in _DENIED, "check DB_USER, DB_PASSWORD and DB_NAME, or --dsn"),
+        (code in _DENIED, _look_at(code, address)),
     ):
         if applies:
             return advice
     return ""
+
+
+def _look_at(code: int | None, address: DatabaseAddress | None) -> str:
+    """Say which account to check, and that it may have no right at all."""
+    source = "" if address is None else address.source
+    if not source:
+        told = "check DB_USER, DB_PASSWORD and DB_NAME, or --dsn"
+    elif address is not None and source.endswith(".php"):
+        told = f"check DB_USER, DB_PASSWORD and DB_NAME in {source}"
+    else:
+        told = f"check the user, password and database of {source}"
+    if code == _NO_RIGHT_THERE:
+        told += "; to an account without any right, give what `wpbridge grants` prints"
+    return told
 
 
 def _is_gone(code: int | None, text: str) -> bool:
@@ -211,7 +235,19 @@ def _is_gone(code: int | None, text: str) -> bool:
     return code in _GONE or code == 0 or (code in (1030, 1180, 1004) and bool(_FULL.search(text)))
 
 
-def _complaint(code: int | None, text: str, line: str) -> str:
+def _complaint(code: int | None, text: str, line: str, address: DatabaseAddress | None) -> str:
     if code in (3, 1021, 1026, 1114) or _FULL.search(text) or "disk is full" in text:
         return f"the database has no room left: {line}"
-    return f"the database does not answer: {line}"
+    told = f"the database does not answer: {line}"
+    return f"{told} ({_sought_at(address)})" if address and code in _NO_SERVER else told
+
+
+def _sought_at(address: DatabaseAddress) -> str:
+    """Say where the server was sought, by which setting, and where a local one may be instead."""
+    place = f"socket {address.socket}" if address.socket else f"{address.host}:{address.port}"
+    told = f"looked for at {place}"
+    if address.source:
+        told += f", named by {address.source}"
+    if address.host not in _LOCAL or address.source.endswith(".php"):
+        return told
+    return f"{told}; a local server may have only a socket: ?unix_socket={SOCKETS[0]} in the DSN"
