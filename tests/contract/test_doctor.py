@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -639,7 +640,11 @@ def gone(store: RunnerStore) -> None:
 
 def test_wp_cron_is_off(store: RunnerStore, examined: Examine, tmp_path: Path) -> None:
     config = "// define('DISABLE_WP_CRON', false);\ndefine( 'DISABLE_WP_CRON', true );\n"
-    assert one(examined(config, tmp_path), "wp-cron").level == "note"
+    finding = one(examined(config, tmp_path), "wp-cron")
+    assert finding.level == "note"
+    assert re.search(
+        r"seen all the same: wpbridge on \S+, pid \d+, beat \d+ \w+ ago$", finding.cause
+    )
     gone(store)
     assert one(examined(config, tmp_path), "wp-cron").level == "warning"
     for value in ("false", "0", "''", "'0'", "getenv('X')"):

@@ -796,7 +796,12 @@ def test_a_dry_run_shows_what_would_start(lite: str, folder: Path, open_queue: O
         ([], 78, "no handlers"),
         (["--handlers", "acts", "--dsn", "sqlite:///empty.db"], 78, "is its name right?"),
         (["--handlers", "acts", "--max-age", "soon"], 78, "soon"),
-        (["--handlers", "acts", "--heartbeat-file", "no/such/file"], 78, "no/such"),
+        (["--handlers", "acts", "--heartbeat-file", "no/such/file"], 78, "heartbeat_file"),
+        (
+            ["--handlers", "acts", "--heartbeat-file", "no/such/file", "--dry-run"],
+            78,
+            "[run] heartbeat_file (--heartbeat-file) is",
+        ),
         (["--handlers", "acts", "--processes", "0"], 2, "--processes"),
         (["--handlers", "acts", "--worker", "1:99:0"], 78, "supervisor"),
     ],

@@ -30,6 +30,7 @@ from wpbridge.cli.sites_daemon import (
 )
 from wpbridge.cli.terminal import print_json, print_line
 from wpbridge.daemon.handover import unpacked
+from wpbridge.daemon.heartbeat import refuse_unwritable
 from wpbridge.daemon.log_setup import start_log
 from wpbridge.daemon.service import Gateway, supervise
 from wpbridge.daemon.worker_process import GATEWAY
@@ -179,6 +180,8 @@ def work(
 
 def _plan(settings: Settings) -> None:
     """Look at everything a worker looks at, and print what there would be."""
+    if settings.heartbeat_file is not None:
+        refuse_unwritable(settings.heartbeat_file)
     from wpbridge.app.parts import prepared  # noqa: PLC0415
     from wpbridge.cli.misspelled import tell_unclaimed  # noqa: PLC0415
     from wpbridge.cli.unrun import tell_unrun  # noqa: PLC0415

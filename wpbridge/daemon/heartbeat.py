@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from wpbridge.dataclass import dataclass
+from wpbridge.errors import ConfigError
 from wpbridge.telling.log import tell
 
 WITHIN_SECONDS: Final = 15.0
@@ -68,6 +69,17 @@ def write(file: Path, beat: Beat) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)  # noqa: PTH108
         raise
+
+
+def refuse_unwritable(file: Path) -> None:
+    """Raise ConfigError if the file's folder is missing or takes no new file."""
+    if not file.parent.is_dir():
+        why = f"there is no folder {file.parent}: make it, or name another file"
+    elif not os.access(file.parent, os.W_OK | os.X_OK):
+        why = f"the folder {file.parent} cannot be written into"
+    else:
+        return
+    raise ConfigError(f"[run] heartbeat_file (--heartbeat-file) is {file}, but {why}")
 
 
 def is_live(silent_seconds: float) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from wpbridge.daemon.handover import Folder, packed
+from wpbridge.daemon.heartbeat import refuse_unwritable
 from wpbridge.daemon.measured import Measured
 from wpbridge.daemon.notify import VARIABLES, Notifier
 from wpbridge.daemon.scaling import ScalingTerms
@@ -15,7 +16,6 @@ from wpbridge.daemon.supervisor import Supervisor
 from wpbridge.daemon.terms import Terms
 from wpbridge.daemon.wake_listener import WakeListener
 from wpbridge.daemon.worker_process import GATEWAY, starter
-from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
 from wpbridge.system import own_program
 
@@ -57,8 +57,8 @@ def supervise(
     """
     serves_only = gateway is not None and not gateway.is_beside
     folder, file = Folder(os.environ), None if serves_only else settings.heartbeat_file
-    if file is not None and not os.access(file.parent, os.W_OK):
-        raise ConfigError(f"{file.parent} is no folder that can be written into")
+    if file is not None:
+        refuse_unwritable(file)
     listener = WakeListener() if serves_only else WakeListener.of(settings)
     descriptor = None if gateway is None else gateway.descriptor
 

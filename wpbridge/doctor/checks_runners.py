@@ -17,15 +17,7 @@ RUN: Final = "wpbridge claim-and-run"
 
 def runners(examined: ExaminedSite) -> Finding:
     """Has any runner been seen?"""
-    live = [one for one in examined.seen if not examined.is_dead(one.runner)]
-    told = [_named(one) for one in live] + [
-        f"{name} {span((examined.now - last).total_seconds())} ago"
-        for name, last in sorted(examined.contexts.items())
-        if name != "wpbridge" or not live
-    ]
-    tended = examined.tended_seconds
-    if not told and examined.is_ours_running and tended is not None:
-        told = [f"wpbridge looked after the site {span(tended)} ago"]
+    live, told = _living(examined), sightings(examined)
     if late := missed(examined):
         return late
     if cares(examined) and examined.cleaners_seen:
@@ -50,6 +42,24 @@ def runners(examined: ExaminedSite) -> Finding:
         else "no runner has been seen for an hour"
     )
     return note(f"{unseen}; {when}", "what becomes due waits", fix=RUN, count=0)
+
+
+def _living(examined: ExaminedSite) -> list[SeenRunner]:
+    return [one for one in examined.seen if not examined.is_dead(one.runner)]
+
+
+def sightings(examined: ExaminedSite) -> list[str]:
+    """Name every runner that was seen within the last hour, and say how long ago."""
+    live = _living(examined)
+    told = [_named(one) for one in live] + [
+        f"{name} {span((examined.now - last).total_seconds())} ago"
+        for name, last in sorted(examined.contexts.items())
+        if name != "wpbridge" or not live
+    ]
+    tended = examined.tended_seconds
+    if not told and examined.is_ours_running and tended is not None:
+        told = [f"wpbridge looked after the site {span(tended)} ago"]
+    return told
 
 
 def _named(one: SeenRunner) -> str:

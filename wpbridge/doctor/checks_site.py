@@ -5,6 +5,7 @@ from typing import Final
 
 from wpbridge.clock import from_timestamp
 from wpbridge.doctor.checks_database import clock_finding
+from wpbridge.doctor.checks_runners import sightings
 from wpbridge.doctor.defined import defined
 from wpbridge.doctor.examination import Check
 from wpbridge.doctor.examined_site import LOCK_OPTION, MIGRATION_OPTION, ExaminedSite
@@ -104,7 +105,8 @@ def wp_cron(examined: ExaminedSite) -> Finding:
         return ok("WP-Cron is not switched off" if told else "no wp-config.php to look into")
     fix = "wp cron event run action_scheduler_run_queue"
     if examined.is_somebody_running:
-        cause = "DISABLE_WP_CRON is set; runners have been seen all the same"
+        seen = some(sightings(examined)) or "something has claimed within the last hour"
+        cause = f"DISABLE_WP_CRON is set; runners have been seen all the same: {seen}"
         return note(
             cause,
             "the queue stands still if whatever starts these runners stops, such as a system cron",

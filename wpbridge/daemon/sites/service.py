@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from wpbridge.daemon.heartbeat import refuse_unwritable
 from wpbridge.daemon.notify import VARIABLES, Notifier
 from wpbridge.daemon.sites.schedule import SchedulingTerms
 from wpbridge.daemon.sites.scheduler import Scheduler
@@ -39,9 +40,11 @@ def schedule_sites(
         ConfigError: the list cannot be read, or the state's file cannot be written.
     """
     terms = terms_of(settings)
-    for file in (terms.state_file, terms.heartbeat_file):
-        if file is not None and not os.access(file.parent, os.W_OK):
-            raise ConfigError(f"{file.parent} is no folder that can be written into")
+    file = terms.state_file
+    if not os.access(file.parent, os.W_OK):
+        raise ConfigError(f"{file.parent} is no folder that can be written into")
+    if terms.heartbeat_file is not None:
+        refuse_unwritable(terms.heartbeat_file)
     allow_descriptors()
     # Asked once: the working folder may be gone later.
     command = own_program.command()
