@@ -5,7 +5,7 @@ Action Scheduler itself where WPBRIDGE_TEST_PLUGIN names it, else a stand-in ove
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,160 @@ def test_unscheduling_cancels_the_action(bridged: Bridged, code: str) -> None:
     assert bridged.php(code) == 1
     assert bridged.pending("shop_daily") == 0
     assert bridged.php("wp_next_scheduled( 'shop_daily', array( 'a' ) )") is False
+
+
+Early = Callable[[str], dict[str, Any]]
+MOMENTS = ("muplugins_loaded", "plugins_loaded", "init")
+EARLY = """<?php
+// Stands for code that asks and schedules before Action Scheduler is initialised.
+function t_early( $when ) {
+	$told = array();
+	CODE
+	$GLOBALS['t_early'][ $when ] = $told;
+}
+add_action( 'muplugins_loaded', function () { t_early( 'muplugins_loaded' ); } );
+add_action( 'plugins_loaded', function () { t_early( 'plugins_loaded' ); }, -9 );
+add_action( 'init', function () { t_early( 'init' ); }, 0 );
+"""
+
+
+@pytest.fixture
+def early(bridged: Bridged) -> Iterator[Early]:
+    """Run PHP at three moments before Action Scheduler is initialised; return what it told at each."""
+    file = bridged.site.folder / "wp-content" / "mu-plugins" / "a-early.php"
+
+    def run(code: str) -> dict[str, Any]:
+        file.write_text(EARLY.replace("CODE", code))
+        told = bridged.php("$GLOBALS['t_early']")
+        file.unlink()
+        assert isinstance(told, dict)
+        return told
+
+    yield run
+    file.unlink(missing_ok=True)
+
+
+def test_code_that_runs_early_finds_the_action_too(bridged: Bridged, early: Early) -> None:
+    later = bridged.php("wp_get_scheduled_event( 'shop_daily', array( 'a' ) )")
+    once = bridged.php("wp_get_scheduled_event( 'shop_once', array( 5 ) )")
+    told = early(
+        "$told[] = wp_get_scheduled_event( 'shop_daily', array( 'a' ) );"
+        " $told[] = wp_get_scheduled_event( 'shop_once', array( 5 ) );"
+        " $told[] = wp_next_scheduled( 'shop_daily', array( 'unknown' ) );"
+    )
+    assert told == {moment: [later, once, False] for moment in MOMENTS}
+
+
+def test_what_is_scheduled_early_does_not_go_back_to_wp_cron(
+    bridged: Bridged, early: Early
+) -> None:
+    told = early(
+        "$told[] = wp_schedule_event( time(), 'hourly', 'shop_daily', array( 'a' ) );"
+        " if ( ! wp_next_scheduled( 'shop_daily', array( 'n' ) ) ) {"
+        " $told[] = wp_schedule_event( time(), 'hourly', 'shop_daily', array( 'n' ) ); }"
+        " wp_schedule_single_event( time() + 60, 'other', array( 'early' ) );"
+    )
+    assert told == {"muplugins_loaded": [False, True], "plugins_loaded": [False], "init": [False]}
+    assert (bridged.pending("shop_daily"), bridged.in_option("shop_daily")) == (2, False)
+    assert bridged.php("wp_get_schedule( 'shop_daily', array( 'n' ) )") == "hourly"
+    assert bridged.pending("other") == 0
+
+
+def test_code_that_runs_early_finds_a_running_one_with_long_args(
+    bridged: Bridged, early: Early
+) -> None:
+    args = f"array( '{'ä' * 200}' )"
+    in_wordpress(
+        bridged.site.folder,
+        f"wp_schedule_event( time() + 90, 'daily', 'shop_daily', {args} );"
+        " wp_clear_scheduled_hook( 'shop_daily', array( 'a' ) );"
+        " global $wpdb; $wpdb->update( $wpdb->prefix . 'actionscheduler_actions',"
+        " array( 'status' => 'in-progress' ), array( 'status' => 'pending', 'hook' => 'shop_daily' ) );",
+    )
+    assert bridged.pending("shop_daily") == 0
+    later = bridged.php(f"wp_get_scheduled_event( 'shop_daily', {args} )")
+    told = early(f"$told[] = wp_get_scheduled_event( 'shop_daily', {args} );")
+    assert later["schedule"] == "daily"
+    assert told == {moment: [later] for moment in MOMENTS}
+
+
+def test_without_action_scheduler_early_events_go_to_wp_cron(
+    bridged: Bridged, early: Early
+) -> None:
+    (bridged.site.folder / "wp-content" / "mu-plugins" / "scheduler.php").unlink(missing_ok=True)
+    early(
+        "add_filter( 'option_active_plugins', '__return_empty_array' );"
+        " wp_schedule_event( time() + 90, 'hourly', 'shop_daily', array( 'n' ) );"
+        " wp_schedule_single_event( time() + 90, 'shop_once', array( 'n' ) );"
+    )
+    assert (bridged.pending("shop_daily"), bridged.pending("shop_once")) == (1, 1)
+    assert bridged.in_option("shop_daily")
+    assert bridged.in_option("shop_once")
+
+
+def test_an_early_question_is_asked_of_the_database_once(bridged: Bridged, early: Early) -> None:
+    told = early(
+        "global $wpdb; $before = $wpdb->num_queries;"
+        " wp_next_scheduled( 'shop_daily', array( 'a' ) );"
+        " wp_schedule_event( time(), 'hourly', 'shop_daily', array( 'a' ) );"
+        " $told = $wpdb->num_queries - $before;"
+    )
+    assert told == {"muplugins_loaded": 1, "plugins_loaded": 0, "init": 0}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "wp_clear_scheduled_hook( 'shop_daily', array( 'a' ) )",
+        "wp_unschedule_hook( 'shop_daily' )",
+        "wp_unschedule_event( wp_next_scheduled( 'shop_daily', array( 'a' ) ), 'shop_daily', array( 'a' ) )",
+    ],
+)
+def test_unscheduling_early_cancels_the_action(bridged: Bridged, early: Early, code: str) -> None:
+    told = early(
+        f"if ( 'init' === $when ) {{ $told[] = (int) {code};"
+        " $told[] = wp_next_scheduled( 'shop_daily', array( 'a' ) ); }"
+    )
+    assert told["init"] == [1, False]
+    assert (bridged.pending("shop_daily"), bridged.in_option("shop_daily")) == (0, False)
+
+
+def test_an_event_that_is_scheduled_anew_early_replaces_the_old_one(
+    bridged: Bridged, early: Early
+) -> None:
+    told = early(
+        "if ( 'plugins_loaded' === $when ) {"
+        " $told[] = wp_clear_scheduled_hook( 'shop_daily', array( 'a' ) );"
+        " $told[] = wp_schedule_event( time(), 'daily', 'shop_daily', array( 'a' ) ); }"
+    )
+    assert told["plugins_loaded"] == [1, True]
+    assert bridged.php("wp_get_schedule( 'shop_daily', array( 'a' ) )") == "daily"
+    assert (bridged.pending("shop_daily"), bridged.in_option("shop_daily")) == (1, False)
+
+
+def test_what_was_scheduled_and_unscheduled_early_is_not_there(
+    bridged: Bridged, early: Early
+) -> None:
+    early(
+        "wp_schedule_single_event( time() + 60, 'shop_once', array( 'n' ) );"
+        " wp_clear_scheduled_hook( 'shop_once', array( 'n' ) );"
+    )
+    assert (bridged.pending("shop_once"), bridged.in_option("shop_once")) == (1, False)
+
+
+def test_early_with_a_table_that_cannot_be_read_wp_cron_works(
+    bridged: Bridged, early: Early
+) -> None:
+    # The query of the early question fails, as it does on a site that has lost the tables.
+    told = early(
+        "add_filter( 'query', $break = function ( $sql ) {"
+        " return str_replace( 'actionscheduler_actions', 'no_such_table', $sql ); } );"
+        " $told[] = wp_next_scheduled( 'shop_daily', array( 'a' ) );"
+        " $told[] = wp_schedule_event( time(), 'hourly', 'shop_daily', array( 'a' ) );"
+        " remove_filter( 'query', $break );"
+    )
+    assert told["muplugins_loaded"] == [False, True]
+    assert (bridged.pending("shop_daily"), bridged.in_option("shop_daily")) == (1, True)
 
 
 def undo(bridged: Bridged, folder: Path, *more: str) -> Done:

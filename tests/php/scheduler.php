@@ -15,6 +15,10 @@ final class T_Store {
 		global $wpdb;
 		$wpdb->update( "{$wpdb->prefix}actionscheduler_actions", array( 'status' => 'canceled' ), array( 'action_id' => $id ) );
 	}
+	public function get_status( $id ) {
+		global $wpdb;
+		return $wpdb->get_var( $wpdb->prepare( "SELECT status FROM {$wpdb->prefix}actionscheduler_actions WHERE action_id = %d", $id ) );
+	}
 }
 
 final class T_Schedule {
@@ -48,13 +52,23 @@ final class T_Action {
 }
 
 abstract class ActionScheduler {
+	public static $is_initialized = false;
+
 	public static function is_initialized() {
-		return true;
+		return self::$is_initialized;
 	}
 	public static function store() {
 		return new T_Store();
 	}
 }
+
+add_action(
+	'init',
+	function () {
+		ActionScheduler::$is_initialized = true;
+	},
+	1
+);
 
 function t_group_id( $slug ) {
 	global $wpdb;
