@@ -332,6 +332,8 @@ class Runner:
             is_over = run.is_stopping or run.is_exhausted
             return not is_over or self._wait_for_strays()
         if run.is_exhausted or run.is_quiet:
+            # What was found last may be the reason why nothing is in hand.
+            self._held_hooks.look()
             self._idling.wait()
         return True
 
