@@ -247,7 +247,8 @@ def test_standard_output_carries_nothing_but_the_protocol(lite: Site) -> None:
     server = subprocess.Popen(
         [sys.executable, "-m", "wpbridge", "mcp", "--dsn", lite.dsn, "--handlers", "loud"],
         cwd=lite.folder,
-        env=clean_env(lite.folder, {"PATH": os.environ["PATH"]}),
+        # Python keeps back what is printed into a pipe, as it does for everybody.
+        env=clean_env(lite.folder, {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": ""}),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

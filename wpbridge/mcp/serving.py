@@ -1,7 +1,9 @@
 """Serves the tools to one assistant over standard input and output, which carry nothing else."""
 
+import contextlib
 import functools
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -69,7 +71,9 @@ def _refusing(tool: Callable[..., str]) -> Callable[..., str]:
     @functools.wraps(tool)
     def told(*args: Any, **kwargs: Any) -> str:
         try:
-            return tool(*args, **kwargs)
+            # Python keeps what is printed, and would write it between the answers, or at the end.
+            with contextlib.redirect_stdout(sys.stderr):
+                return tool(*args, **kwargs)
         except WpbridgeError as error:
             raise ToolError(" ".join(str(error).split())[:_MOST_OF_A_REASON]) from error
 
