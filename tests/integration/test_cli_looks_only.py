@@ -56,7 +56,11 @@ def test_looking_imports_no_handlers(folder: Path, words: str) -> None:
 
 
 def test_what_is_not_known_then_is_said(folder: Path) -> None:
-    note = "handlers not loaded: marks_itself (name them: --handlers marks_itself)"
+    note = (
+        "wpbridge.toml names marks_itself; this command does not load it: give --handlers"
+        " marks_itself"
+    )
+    assert note in invoke("explain", "1")
     assert note in invoke("hooks")
     assert note in invoke("check")
     assert note in invoke("doctor", "-v")
@@ -74,4 +78,22 @@ def test_what_is_not_known_then_is_said(folder: Path) -> None:
 @pytest.mark.parametrize("words", ["hooks", "explain 1", "check", "doctor"])
 def test_handlers_that_are_named_are_loaded(folder: Path, words: str) -> None:
     told = invoke(*words.split(), "--handlers", "marks_itself")
-    assert "not loaded" not in told
+    assert "does not load" not in told
+
+
+@pytest.mark.parametrize("words", ["hooks", "work --dry-run", "check", "doctor", "install cron"])
+@pytest.mark.parametrize("name", ["marks_itself.py", "./marks_itself.py", "{folder}/marks_itself"])
+def test_a_file_in_the_place_of_a_module_is_told(folder: Path, words: str, name: str) -> None:
+    told = invoke(*words.split(), "--handlers", name.format(folder=folder))
+    assert "name the module without .py: --handlers marks_itself, from its folder" in told
+    assert len(told.splitlines()) == 1
+    assert not (folder / "ran").exists()
+
+
+def test_a_variable_that_names_handlers_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WPBRIDGE_HANDLERS", "marks_itself,other")
+    told = "WPBRIDGE_HANDLERS names marks_itself,other; this command does not load them: give"
+    assert told in invoke("hooks")
+    assert not (folder / "ran").exists()

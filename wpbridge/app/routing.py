@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from wpbridge.action import OWN_HOOKS, is_own_hook
 from wpbridge.app.own_hooks import OWN
@@ -43,10 +44,16 @@ def handlers_to_look(settings: Settings) -> tuple[dict[str, Handler], tuple[str,
     return handlers_of(replace(settings, handlers=())), settings.handlers
 
 
-def not_loaded(modules: Sequence[str]) -> str:
-    """Say that these modules of handlers were not loaded, and how to load them."""
+def not_loaded(modules: Sequence[str], settings: Settings) -> str:
+    """Say who names these modules of handlers, that they are not loaded, and how to load them."""
     names = ",".join(modules)
-    return f"handlers not loaded: {names} (name them: --handlers {names})"
+    it = "it" if len(modules) == 1 else "them"
+    kind, _, place = settings.sources.get("handlers", "flag").partition(" ")
+    if kind == "flag":
+        # A page: it runs no code, whoever names it.
+        return f"the handlers of {names} are not loaded here"
+    who = Path(place).name if kind == "file" else place
+    return f"{who} names {names}; this command does not load {it}: give --handlers {names}"
 
 
 def routes_of(
@@ -62,7 +69,7 @@ def routes_of(
         webhooks=settings.webhooks,
         php=settings.php,
         owns_site=settings.owns_site,
-        not_loaded=left_out,
+        not_loaded=not_loaded(left_out, settings) if left_out else "",
         own=OWN,
         has_broker=settings.celery_broker is not None,
     )

@@ -66,7 +66,7 @@ def hooks(
     else:
         told("no pending or running actions, and no handlers")
     if found.left_out:
-        told(app.not_loaded(found.left_out))
+        told(app.not_loaded(found.left_out, settings))
 
 
 def _why(one: RoutedHook) -> str:

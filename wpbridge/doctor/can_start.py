@@ -105,7 +105,7 @@ def _notes(
         notes += companion.explain(found, prefix, wanted, command=command, left_out=left_out)
         notes += companion.condition(site.mu_plugins, elsewhere=elsewhere, command=command)
     if left_out:
-        notes.append(app.not_loaded(left_out))
+        notes.append(app.not_loaded(left_out, settings))
     if settings.trusted:
         notes.append("WPBRIDGE_TRUST is set: wpbridge obeys files that others may write")
     return notes

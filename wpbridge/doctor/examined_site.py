@@ -312,7 +312,7 @@ class ExaminedSite:
     @property
     def not_loaded(self) -> str:
         """Say that handlers were not loaded; empty when all were."""
-        return app.not_loaded(self.left_out) if self.left_out else ""
+        return app.not_loaded(self.left_out, self.settings) if self.left_out else ""
 
     @cached_property
     def launch(self) -> Launch:

@@ -38,7 +38,7 @@ class Routes:
         webhooks: Collection[str],
         php: bool,
         owns_site: bool,
-        not_loaded: Sequence[str] = (),
+        not_loaded: str = "",
         own: Collection[str] = (),
         has_broker: bool = False,
     ) -> None:
@@ -50,7 +50,7 @@ class Routes:
             webhooks: hooks with a webhook.
             php: PHP workers are on.
             owns_site: the plugin's own runners are off.
-            not_loaded: modules that may have more handlers.
+            not_loaded: says that modules which may have more handlers were not loaded.
             own: wpbridge's own hooks, which have a handler of wpbridge's.
             has_broker: there is a message broker for what goes to Celery.
         """
@@ -59,7 +59,7 @@ class Routes:
         self._webhooks = frozenset(webhooks)
         self._php = php
         self._owns_site = owns_site
-        self._not_loaded = tuple(not_loaded)
+        self._not_loaded = not_loaded
         self._own = frozenset(own)
         self._has_broker = has_broker
         self.decide = functools.lru_cache(maxsize=10_000)(self._decide)
@@ -111,7 +111,7 @@ class Routes:
         if hook in self._webhooks:
             return Decision("webhook", "webhook")
         if self._not_loaded:
-            return Decision("unknown", self._not_asked())
+            return Decision("unknown", self._not_loaded)
         if self._php:
             return Decision("php", "php is on, and no handler is here")
         return Decision("leave", "no handler is here, and php is off")
@@ -128,15 +128,11 @@ class Routes:
             return Decision("leave", "the plugin's own upkeep needs php, which is off")
         return Decision("php", "the plugin's own upkeep; owns_site is on")
 
-    def _not_asked(self) -> str:
-        modules = ", ".join(self._not_loaded)
-        return f"the handlers of {modules} are not loaded; name them with --handlers"
-
     def _routed(self, route: Route, hook: str, rule: str) -> Decision:
         to = route.to
         is_here = hook in self._python
         if to in {"python", "celery"} and self._not_loaded and not is_here:
-            return Decision("unknown", f"{rule} says {to}, but {self._not_asked()}")
+            return Decision("unknown", f"{rule} says {to}, but {self._not_loaded}")
         missing = {
             "python": None if is_here else "there is no handler",
             "webhook": None if hook in self._webhooks else "there is no webhook",

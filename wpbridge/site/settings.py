@@ -76,7 +76,7 @@ class Settings:
     url: str | None = _setting(None, kinds.text, "site")
     ask_php: AskPhp = _setting("auto", kinds.ask_php, "site")
     """When PHP runs ``wp-config.php``: where it cannot be read without PHP, or never, or always."""
-    handlers: tuple[str, ...] = _setting((), kinds.names)
+    handlers: tuple[str, ...] = _setting((), kinds.modules)
     """Modules, by their dotted names."""
     handlers_folder: str | None = None
     """Where they are searched first: the file's folder when it names them, else None."""

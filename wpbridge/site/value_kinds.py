@@ -108,6 +108,19 @@ def names(value: object, _origin: Origin) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in found if name))
 
 
+def modules(value: object, origin: Origin) -> tuple[str, ...]:
+    """Dotted names of Python modules; ConfigError for the name of a file, which is no module's."""
+    found = names(value, origin)
+    for name in found:
+        if "/" in name or name.endswith(".py"):
+            module = Path(name).name.removesuffix(".py")
+            raise ConfigError(
+                f"handlers: {name} is a file; name the module without .py: --handlers {module},"
+                " from its folder"
+            )
+    return found
+
+
 def choice(*words: str) -> Kind:
     """One of the words."""
 
