@@ -62,6 +62,8 @@ class Facts:
     decision: Decision
     owns_site: bool = False
     """Whether the plugin's own runners are off."""
+    is_alone: bool = False
+    """Whether there is no WordPress around the queue, so no runner of the plugin's either."""
     callback: bool | None = None
     """Whether PHP has a callback; None when it was not asked."""
     may_ask: bool = False
@@ -172,6 +174,7 @@ def _of_pending(queue: Queue, record: Record, settings: Settings, now: datetime)
     """Read what matters only while an action is pending."""
     rows = Rows(queue.store.tables)
     return {
+        "is_alone": not queue.store.options.are_there(),
         "waits": tuple(queue.waits_of([record.id])),
         "limits": _full_limits(queue, record, settings, now),
         "is_held": record.hook in queue.store.held.hooks(),

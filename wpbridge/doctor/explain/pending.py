@@ -200,6 +200,8 @@ def _left_to(facts: Facts) -> str:
     if facts.owns_site:
         return "nobody else runs it: owns_site is on"
     seen = set(facts.contexts or ()) - {"wpbridge"}
+    if facts.is_alone and not seen:
+        return "nobody else runs it: there is no WordPress around this queue"
     unseen = "" if seen else ", which has not been seen for an hour"
     return f"the plugin's own runner takes it{unseen}"
 
@@ -232,7 +234,8 @@ def _alone(facts: Facts) -> Iterator[Reason]:
     last = f"; known are {', '.join(beats)}" if beats else ""
     if facts.last_attempt:
         last += f"; the last attempt of any action was {iso(facts.last_attempt, facts.zone)}"
-    text = f"no runner, wpbridge's or PHP's, has been seen for an hour{last}"
+    whose = "" if facts.is_alone else ", wpbridge's or PHP's,"
+    text = f"no runner{whose} has been seen for an hour{last}"
     yield Reason(code="no-runner", text=text, fix="wpbridge claim-and-run")
 
 
