@@ -102,6 +102,9 @@ def test_a_site_is_left_as_it_was(golden: Site) -> None:
         assert gateway.ask("GET", "/v1/pauses").json()
     assert golden("doctor", path).code in (0, 1)
     assert files(golden.folder) != there
+    told = golden("uninstall", path)
+    assert told.code == 78
+    assert "still in use: 1 pause, 3 API keys, 1 user of the dashboard; add --yes" in told.err
     told = golden("uninstall", path, "--yes")
     assert (told.code, told.err.count("left")) == (0, 0), told
     assert dump(golden) == before

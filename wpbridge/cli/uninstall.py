@@ -21,7 +21,10 @@ Examples:
 @site_options
 @click.option("--dry-run", is_flag=True, help="Say what would be removed, and what would stay.")
 @click.option(
-    "--yes", "-y", is_flag=True, help="Remove it even if pauses, waits or time zones are lost."
+    "--yes",
+    "-y",
+    is_flag=True,
+    help="Remove it even if keys, users, pauses, waits or time zones are lost.",
 )
 @click.option("--with-index", is_flag=True, help="Also drop the index of `migrate index`.")
 @click.option("--with-bridge", is_flag=True, help="Also remove the bridge of moved cron events.")

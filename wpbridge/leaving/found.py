@@ -124,6 +124,10 @@ def _index(way: Connected) -> str | None:
 def _lost(store: OpenStore, now: datetime, folder: Path | None, undated: int) -> Iterator[str]:
     if pauses := len(store.pauses.in_force(now)):
         yield plural(pauses, "pause")
+    if keys := len(store.api_keys.all()):
+        yield plural(keys, "API key")
+    if users := len(store.users.all()):
+        yield f"{plural(users, 'user')} of the dashboard"
     if undated:
         yield f"what {plural(undated, 'action')} without a date waits for (canceled)"
     if zoned := store.reading.own_counts()[1]:
