@@ -25,7 +25,7 @@ ARGS = {
     "lines": [{"sku": "ZX-Spectrum", "note": "f\u00fcr Gro\u00dfmutter"}],
 }
 VALUES = (
-    *("maria", "Maria", "Wagner", "wagner", "example.com", "DE0212", "202051", "1234.5", "1234"),
+    *("maria", "Maria", "Wagner", "wagner", "example.com", "DE0212", "202051", "1234.5"),
     *("Spectrum", "Gro\u00dfmutter", "mutter", "f\u00fcr"),
 )
 

@@ -176,7 +176,8 @@ def test_it_writes_deployments_and_moves_queues(started: Home, tmp_path: Path) -
 
 @pytest.mark.parametrize("command", ["systemd", "cron"])
 def test_what_it_installs_starts_it_again(started: Home, tmp_path: Path, command: str) -> None:
-    (tmp_path / "wpbridge.toml").write_text(f'[site]\ndsn = "{started.dsn}"\n', "utf-8")
+    hook = '[webhooks]\npaid = "https://shop.example/paid"\n'
+    (tmp_path / "wpbridge.toml").write_text(f'[site]\ndsn = "{started.dsn}"\n{hook}', "utf-8")
     words = ("--config", str(tmp_path / "wpbridge.toml"), "--run-as", "daemon", "--format", "json")
     dry = ("--dry-run",) if command == "systemd" else ()
     told = json.loads(started.ok("install", command, *words, *dry))
