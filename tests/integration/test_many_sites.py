@@ -1,10 +1,13 @@
 """One daemon for many sites, with real processes, databases and users."""
 
 import contextlib
+import json
 import os
 import pwd
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -244,9 +247,12 @@ def test_the_list_is_read_anew(host: Host, add: AddSite) -> None:
     host.complete("first", 1)
 
 
-def test_each_blog_of_a_network_is_a_site(host: Host, add: AddSite, databases: Databases) -> None:
+@pytest.mark.parametrize("told", [{"network": True}, {}], ids=["by the list", "by WordPress"])
+def test_each_blog_of_a_network_is_a_site(
+    host: Host, add: AddSite, databases: Databases, told: dict[str, bool]
+) -> None:
     # Given a network of four blogs, of which one has no queue, and one is archived
-    site = add("net", network=True)
+    site = add("net", **told)
     address = DatabaseAddress.from_dsn(site.dsn)
     more = "define('MULTISITE', true); define('BLOG_ID_CURRENT_SITE', 1);"
     text = CONFIG.format(
@@ -273,6 +279,12 @@ def test_each_blog_of_a_network_is_a_site(host: Host, add: AddSite, databases: D
         host.told(name, lambda s: s.counts.get("complete") == 1, "has run")
     assert set(host.states()) == {"net", "net.1", "net.2"}
     assert sorted(line[0] for line in site.records()) == ["3", "5"]
+    # And who looks at the list sees the same blogs
+    words = ["sites", "status", "--sites", str(host.list), "--format", "json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "wpbridge", *words], capture_output=True, text=True, check=False
+    )
+    assert {row["name"] for row in json.loads(done.stdout)} == {"net.1", "net.2"}, done
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs root")

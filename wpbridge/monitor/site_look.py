@@ -10,7 +10,7 @@ import json
 import os
 import pwd
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -21,8 +21,10 @@ from wpbridge.clock import SystemClock
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import WpbridgeError
 from wpbridge.monitor.readings import of_runners
+from wpbridge.site import resolve as sites
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.site.site_list import SiteEntry
+from wpbridge.store import connect as stores
 from wpbridge.store.connect import connect_site, open_site
 from wpbridge.store.database.session import Session
 from wpbridge.store.opened import OpenStore
@@ -42,19 +44,12 @@ _STATEMENT_SECONDS: Final = 5.0
 _LONGEST: Final = 500
 _NO_USER: Final = -1
 _NEEDED: Final = (
-    "site.dropin",
-    "site.wpconfig.request",
-    "store.database.mysql",
-    "store.database.mysql_engine",
-    "store.database.mysqlclient_driver",
-    "store.database.pymysql_driver",
-    "store.database.sqlite",
     "store.reading.gauges",
     "store.rows.held_hooks",
     "store.structure.server",
     "store.upkeep.retention",
 )
-"""Modules that are loaded late, and that each look needs, or each look at some kind of site."""
+"""Modules that are loaded late, and that each look needs once it has a connection."""
 _DAY: Final = timedelta(days=1)
 EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 _PASSED_ON: Final = ("LANG", "PATH", "TZ")
@@ -141,10 +136,10 @@ def look_at_each(
 
 def _load() -> None:
     """Load what each look needs, once: a copy shares what is loaded, and loads the rest anew."""
+    sites.preload()
+    stores.preload()
     for name in _NEEDED:
-        # Of the drivers only one need be installed.
-        with suppress(ModuleNotFoundError):
-            import_module(f"wpbridge.{name}")
+        import_module(f"wpbridge.{name}")
     # A copy that collects garbage would look through all of it, and so copy it.
     gc.collect()
     gc.freeze()
@@ -211,7 +206,7 @@ def _answer(entry: SiteEntry, reading: Reading) -> bytes:
     began, now = clock.monotonic(), clock.now()
     try:
         site = site_of(entry, reading)
-        looks = _network(entry, site, now) if entry.network else [_alone(entry, site, now)]
+        looks = _network(entry, site, now) if entry.is_network(site) else [_alone(entry, site, now)]
     except Exception as error:  # noqa: BLE001 - whatever a site has, it is told of that site
         looks = [SiteLook(name=entry.name, at=now, problem=reason_of(error))]
     seconds = round(clock.monotonic() - began, 3)

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, NotObeyed
 from wpbridge.site.config import Settings, combine
+from wpbridge.site.resolve import Site
 from wpbridge.site.settings_file import SettingsFile, found_file, named_file
 from wpbridge.system.trusted_files import LIFTS, is_lifted, owner_name
 
@@ -53,8 +54,8 @@ class SiteEntry:
     url: str | None = None
     blog_id: int | None = None
     """None: the site of ``url``, or the main site."""
-    network: bool = False
-    """Whether each blog of the network is a site."""
+    network: bool | None = None
+    """Whether each blog of the network is a site. None: as :meth:`is_network` says."""
     user: str | None = None
     """The user of the system as whom this site's processes run. None: :attr:`owner`."""
     owner: int | None = None
@@ -64,6 +65,24 @@ class SiteEntry:
     handlers: tuple[str, ...] = ()
     php: bool | None = None
     """Whether PHP workers run what has no handler. None: as the settings file says."""
+
+    @property
+    def may_be_network(self) -> bool:
+        """Whether the entry means all blogs if its WordPress is a network: it names no blog."""
+        if self.network is not None:
+            return self.network
+        return self.path is not None and self.url is None and self.blog_id is None
+
+    def is_network(self, site: Site) -> bool:
+        """Tell whether the entry means all blogs of a network, now that its site is known.
+
+        The list's own word counts. Without one, a WordPress that is a network means all its blogs,
+        unless the entry or the site's settings name one of them.
+        """
+        if self.network is not None or not self.may_be_network:
+            return bool(self.network)
+        names_none = site.url is None and site.blog_id == 1
+        return names_none and site.config is not None and site.config.is_multisite
 
     def of_blog(self, blog_id: int) -> "SiteEntry":
         """Return the entry of one blog of this network, named ``NETWORK.NUMBER``."""

@@ -21,8 +21,8 @@ class PlannedSite:
     place: str
     user: str
     """As whom its processes would run; empty where none would."""
-    network: bool
-    """Whether each of its blogs would be a site."""
+    network: bool | None
+    """Whether each of its blogs would be a site; None: if its WordPress is a network."""
     php: bool | None
     """Whether PHP workers run what has no handler; None: as its own settings say."""
     reason: str = ""

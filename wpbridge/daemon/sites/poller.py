@@ -155,7 +155,7 @@ class Poller:
 
     def _open(self, site: PolledSite, *, thread: LookThread, found: Site) -> None:
         """Look at the tables once, on a connection of their own, and then look."""
-        if site.entry.network:
+        if site.entry.is_network(found):
             self._answer(site, blogs=_blogs(found))
             site.address = None
             return

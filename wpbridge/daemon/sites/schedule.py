@@ -127,8 +127,7 @@ class Schedule:
     def _spread(self) -> Iterator[SiteEntry]:
         for entry in self._entries:
             yield entry
-            if entry.network:
-                yield from (entry.of_blog(blog) for blog in self._blogs.get(entry.name, ()))
+            yield from (entry.of_blog(blog) for blog in self._blogs.get(entry.name, ()))
 
     def _made(self, entry: SiteEntry, now: float, phase: float) -> ScheduledSite:
         try:
@@ -166,6 +165,8 @@ class Schedule:
         """Take in what a look has found: whether something is due, or was left by the dead."""
         site.is_asked, site.look_failures, site.last_look = False, 0, self.today()
         site.next_look = now + self.later(self.terms.interval)
+        # It may have been a network until now.
+        self._blogs.pop(site.name, None)
         if not site.run_failures:
             site.reason = ""
         if due or left or site.has_left_over or now >= site.upkeep_at:

@@ -39,7 +39,7 @@ class Listing:
             return None if found.network else found
         network, _, blog = name.rpartition(".")
         above = self._entries.get(network)
-        if above is None or not above.network or not _is_blog(blog):
+        if above is None or not above.may_be_network or not _is_blog(blog):
             return None
         return above.of_blog(int(blog))
 
