@@ -23,7 +23,7 @@ from typing import Final
 
 import assets
 import sbom
-from wpbridge.deprecations import DEPRECATED, is_due, numbers_of
+from wpbridge.deprecated.register import DEPRECATED, is_due, numbers_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 MAIN: Final = "main"

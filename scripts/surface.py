@@ -2,7 +2,7 @@
 
 `scripts/surface` writes them to tests/surface, a file for each kind and a name a line;
 `scripts/release` does the same for each release. A test compares: what is written there and is not
-in the code any more was removed, and needs an entry in wpbridge/deprecations.py.
+in the code any more was removed, and needs an entry in wpbridge/deprecated/register.py.
 """
 
 import dataclasses
@@ -18,8 +18,9 @@ import click
 
 import docs
 import wpbridge
-from wpbridge import client, deprecations, events
+from wpbridge import client, events
 from wpbridge.cli.exit_codes import Exit
+from wpbridge.deprecated import register
 from wpbridge.doctor import CHECKS
 from wpbridge.monitor.rules import RULES
 from wpbridge.site.settings import SETTINGS
@@ -180,7 +181,7 @@ KINDS: dict[str, Callable[[], Iterator[str]]] = {
     "php": php,
 }
 """What is public, by the name of its record."""
-_ENTRIES: dict[str, tuple[deprecations.Kind, ...]] = {
+_ENTRIES: dict[str, tuple[register.Kind, ...]] = {
     "api": ("api",),
     "commands": ("command",),
     "options": ("option",),
@@ -205,8 +206,8 @@ def removed(kind: str) -> set[str]:
     What belongs to a name goes with it: a command's options, a method's parameters.
     """
     kinds = _ENTRIES.get(kind, ("field",))
-    gone = {one.name for one in deprecations.REMOVED if one.kind in kinds}
-    commands_gone = {one.name for one in deprecations.REMOVED if one.kind == "command"}
+    gone = {one.name for one in register.REMOVED if one.kind in kinds}
+    commands_gone = {one.name for one in register.REMOVED if one.kind == "command"}
     whole = gone | (commands_gone if kind == "options" else set())
     return {
         name

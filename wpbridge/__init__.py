@@ -7,8 +7,8 @@ For handler authors: ``from wpbridge import hook, Context, Retry, Cancel``, and 
 import sys
 from typing import TYPE_CHECKING
 
-from wpbridge.deprecations import of_kind, warn
-from wpbridge.moved import Finder
+from wpbridge.deprecated.moved import Finder
+from wpbridge.deprecated.register import of_kind, warn
 
 __version__ = "0.1.0"
 

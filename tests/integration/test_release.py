@@ -19,7 +19,7 @@ import sbom
 from conftest import needs
 from release import NOTES, SUMS, Refused, Wish
 from wpbridge import __version__
-from wpbridge.deprecations import numbers_of
+from wpbridge.deprecated.register import numbers_of
 
 ROOT = Path(__file__).parent.parent.parent
 MOMENT = "2027-01-02T03:04:05+00:00"

@@ -28,7 +28,7 @@ atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000))
 from wpbridge.cli import main
 main()
 """
-HELP = {"cli", "codec", "errors", "deprecations", "moved", "site", "telling"}
+HELP = {"cli", "codec", "errors", "deprecated", "site", "telling"}
 """The rooms and modules of wpbridge that the help loads."""
 STATUS = {
     *(*HELP, "action", "clock", "dataclass", "monitor", "outcome", "patterns", "queue"),
@@ -46,6 +46,7 @@ STATUS_PARTS = {
         "cli.status",
     ),
     *("cli.terminal", "cli.times", "codec.jsontext", "queue.status", "site.config"),
+    *("deprecated.moved", "deprecated.register"),
     *(
         "site.alert_kinds",
         "site.bounds",

@@ -12,8 +12,8 @@ import surface
 import wpbridge
 from cli_helpers import Site, call
 from gateway import serving
-from wpbridge import deprecations
-from wpbridge.deprecations import DEPRECATED, REMOVED, Deprecation, Kind, is_due, numbers_of
+from wpbridge.deprecated import register
+from wpbridge.deprecated.register import DEPRECATED, REMOVED, Deprecation, Kind, is_due, numbers_of
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import load
 from wpbridge.web.going import headers_of
@@ -71,7 +71,7 @@ def test_nothing_public_is_gone_without_an_entry(kind: str) -> None:
     missing = surface.recorded(kind) - surface.found(kind) - surface.removed(kind)
     assert missing == set(), (
         "public names are gone: bring them back as deprecated names, or write them down in"
-        " REMOVED of wpbridge/deprecations.py; if no release had them, run scripts/surface"
+        " REMOVED of wpbridge/deprecated/register.py; if no release had them, run scripts/surface"
     )
 
 
@@ -88,7 +88,7 @@ def test_a_name_that_is_missed_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     missing = surface.recorded("options") - surface.found("options")
     assert missing == {gone}
     entry = Deprecation("option", gone, "status --new", "1.0", "2.0")
-    monkeypatch.setattr(deprecations, "REMOVED", (entry,))
+    monkeypatch.setattr(register, "REMOVED", (entry,))
     assert missing - surface.removed("options") == set()
 
 
@@ -112,8 +112,8 @@ MADE_UP = (
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(deprecations, "DEPRECATED", MADE_UP)
-    monkeypatch.setitem(deprecations.MOVED_MODULES, "wpbridge.old_errors", "wpbridge.errors")
+    monkeypatch.setattr(register, "DEPRECATED", MADE_UP)
+    monkeypatch.setitem(register.MOVED_MODULES, "wpbridge.old_errors", "wpbridge.errors")
     yield
     importlib.sys.modules.pop("wpbridge.old_errors", None)  # type: ignore[attr-defined]
 
@@ -237,9 +237,9 @@ def test_a_function_that_is_deprecated_warns_in_the_line_that_calls_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = Deprecation("api", "Queue.look", "Queue.find", "1.0", "2.0")
-    monkeypatch.setattr(deprecations, "DEPRECATED", (one,))
+    monkeypatch.setattr(register, "DEPRECATED", (one,))
 
-    @deprecations.deprecated("Queue.look")
+    @register.deprecated("Queue.look")
     def look(number: int) -> int:
         return number + 1
 
@@ -248,7 +248,7 @@ def test_a_function_that_is_deprecated_warns_in_the_line_that_calls_it(
     assert [warning.filename for warning in told] == [__file__]
     assert look.__dict__["__deprecated__"] == one.words
     with pytest.raises(KeyError):
-        deprecations.deprecated("Queue.unknown")(look)
+        register.deprecated("Queue.unknown")(look)
 
 
 @pytest.mark.usefixtures("made_up")

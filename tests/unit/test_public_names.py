@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import wpbridge
-from wpbridge import deprecations
+from wpbridge.deprecated import register
 
 
 def test_every_public_name_is_there() -> None:
@@ -22,7 +22,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "room", sorted(deprecations.MOVED_NAMES.keys() - deprecations.MOVED_MODULES.keys())
+    "room", sorted(register.MOVED_NAMES.keys() - register.MOVED_MODULES.keys())
 )
 def test_a_fresh_process_imports_the_modules_of_a_room_that_was_a_module(room: str) -> None:
     modules = [one.name for one in pkgutil.iter_modules(importlib.import_module(room).__path__)]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from wpbridge import Queue, deprecations
+from wpbridge import Queue
+from wpbridge.deprecated import register
 
 ROOT = Path(__file__).parent.parent.parent
 SEEDS = {
@@ -120,7 +121,7 @@ def test_each_kind_of_import_that_is_not_allowed_is_caught(tmp_path: Path) -> No
         assert f"{importer} -> {imported}" in said or f"{importer} imports {imported}" in said
 
 
-@pytest.mark.parametrize(("old", "new"), sorted(deprecations.MOVED_MODULES.items()))
+@pytest.mark.parametrize(("old", "new"), sorted(register.MOVED_MODULES.items()))
 def test_a_moved_module_answers_and_says_where_it_lives_now(old: str, new: str) -> None:
     sys.modules.pop(old, None)
     with pytest.warns(DeprecationWarning, match=f"^{old} is deprecated .* use {new}$"):
@@ -145,7 +146,7 @@ def test_a_room_answers_for_the_module_that_it_was() -> None:
 def forget(module: str, *names: str) -> None:
     """Have a moved module, or moved modules of a package, imported as for the first time."""
     for one in (module, *(f"{module}.{name}" for name in names)):
-        if one in deprecations.MOVED_MODULES:
+        if one in register.MOVED_MODULES:
             sys.modules.pop(one, None)
             package, _, name = one.rpartition(".")
             vars(importlib.import_module(package)).pop(name, None)

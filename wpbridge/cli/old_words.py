@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from wpbridge.deprecations import of_kind
+from wpbridge.deprecated.register import of_kind
 
 
 def with_new_options(arguments: Sequence[str], warn: Callable[[str], None]) -> list[str]:

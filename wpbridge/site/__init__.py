@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wpbridge import moved
+from wpbridge.deprecated import moved
 
 DOOR: Final = (
     "alert_kinds",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from wpbridge.deprecations import of_kind
+from wpbridge.deprecated.register import of_kind
 from wpbridge.errors import ConfigError
 
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
-from wpbridge.deprecations import Deprecation, of_kind
+from wpbridge.deprecated.register import Deprecation, of_kind
 from wpbridge.web.route import Route
 
 

@@ -1,6 +1,6 @@
 """The plugin's tables compared with its layouts, and mended."""
 
-from wpbridge import moved
+from wpbridge.deprecated import moved
 
 
 def __getattr__(name: str) -> object:

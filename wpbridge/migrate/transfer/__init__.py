@@ -1,6 +1,6 @@
 """Queues to files and back, and from one site straight to another."""
 
-from wpbridge import moved
+from wpbridge.deprecated import moved
 
 
 def __getattr__(name: str) -> object:

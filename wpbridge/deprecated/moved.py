@@ -1,6 +1,6 @@
 """Import paths of earlier releases: each still answers, and says where the module lives now.
 
-Which they are stands in :mod:`wpbridge.deprecations`.
+Which they are stands in :mod:`wpbridge.deprecated.register`.
 """
 
 import importlib
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from wpbridge.deprecations import MOVED_MODULES, MOVED_NAMES, warn
+from wpbridge.deprecated.register import MOVED_MODULES, MOVED_NAMES, warn
 
 
 class Finder:

@@ -15,7 +15,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 Kind = Literal["import", "api", "command", "option", "setting", "variable", "route", "field"]
 """What a name is.
 
-- ``import``: a module's path, or a name in a module, as :mod:`wpbridge.moved` knows them.
+- ``import``: a module's path, or a name in a module, for :mod:`wpbridge.deprecated.moved`.
 - ``api``: a name that ``wpbridge`` exports, or what belongs to it, as ``Queue.find``.
 - ``command``: a command's words, as ``keys list``.
 - ``option``: a command's words and an option, as ``status --exact``; an option of all commands
