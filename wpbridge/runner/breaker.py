@@ -13,7 +13,7 @@ from wpbridge.events import HookPaused
 from wpbridge.outcome import Booked, Completed, Failed, Outcome, Retried
 from wpbridge.patterns import matches
 from wpbridge.site.rules import Limit
-from wpbridge.store.base import Store
+from wpbridge.store.protocol import Store
 from wpbridge.store.records import Pause
 
 

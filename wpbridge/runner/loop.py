@@ -37,7 +37,8 @@ from wpbridge.runner.snapshot import snapshot
 from wpbridge.runner.starting import Starting
 from wpbridge.runner.upkeep_turns import Caretaker, UpkeepTurns
 from wpbridge.site.rules import RetryRule
-from wpbridge.store.base import Claimed, ClaimFilter, Store
+from wpbridge.store.base import Claimed, ClaimFilter
+from wpbridge.store.protocol import Store
 from wpbridge.telling.bus import Bus
 from wpbridge.telling.counting import Counter
 

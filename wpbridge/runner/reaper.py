@@ -22,7 +22,8 @@ from wpbridge.runner.liveness import Liveness, is_dead
 from wpbridge.runner.presence import Presence
 from wpbridge.runner.shared import Run
 from wpbridge.runner.writing_endings import write
-from wpbridge.store.base import RESET_MESSAGE, Adopted, Ending, RunnerRecord, Store
+from wpbridge.store.base import RESET_MESSAGE, Adopted, Ending, RunnerRecord
+from wpbridge.store.protocol import Store
 from wpbridge.telling.bus import Bus
 
 MOST_DEATHS, MOST_DEATHS_BESIDE = 3, 10

@@ -13,7 +13,7 @@ from wpbridge.outcome import Failed, Retried
 from wpbridge.runner import log_texts
 from wpbridge.runner.retry_rules import decide, rule_for
 from wpbridge.site.rules import RetryRule
-from wpbridge.store.base import Store
+from wpbridge.store.protocol import Store
 
 
 class Retries:

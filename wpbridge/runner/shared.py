@@ -9,7 +9,7 @@ from wpbridge.runner.about import Process
 from wpbridge.runner.identity import Identity
 from wpbridge.runner.in_hand import InHand, Totals
 from wpbridge.runner.limits import Limits
-from wpbridge.store.base import Store
+from wpbridge.store.protocol import Store
 from wpbridge.telling.bus import Bus
 from wpbridge.telling.counting import Counter
 

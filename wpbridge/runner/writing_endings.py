@@ -8,7 +8,8 @@ from wpbridge.action import ActionId, ClaimId
 from wpbridge.errors import Contention, RunnerGone, StoreMissing, StoreUnavailable
 from wpbridge.outcome import Failed
 from wpbridge.runner import concluding
-from wpbridge.store.base import Ending, Store
+from wpbridge.store.base import Ending
+from wpbridge.store.protocol import Store
 
 OF_THE_STORE = (StoreUnavailable, StoreMissing, Contention, RunnerGone)
 """Errors that say nothing about what was to be written."""

@@ -9,6 +9,7 @@ DOOR: Final = (
     "database",
     "opened",
     "posts",
+    "protocol",
     "queueing",
     "reading",
     "records",

@@ -23,12 +23,11 @@ from wpbridge.store.database.connection import Connection
 from wpbridge.store.database.texts import as_bytes, date, number
 from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.pauses import is_paused, narrowed
-from wpbridge.store.records import Pause
 from wpbridge.store.rows.writes import LostRaceError
 from wpbridge.store.running.action_rows import ActionRow, ActionRows, in_order
 from wpbridge.store.running.candidates import Candidate, Finder, has_known_schedule
 from wpbridge.store.running.crowd import MOST_BATCHES, Crowd
-from wpbridge.store.running.endings import Endings, Settling
+from wpbridge.store.running.endings import CarriedEndings
 from wpbridge.store.running.fences import Handed
 from wpbridge.store.running.limits import Limits, Wanted, names_of
 from wpbridge.store.running.ownership import Ownership
@@ -54,27 +53,6 @@ class _Wanted:
     only: ClaimFilter
     start_plan: StartPlan | None
     portion: Portion
-
-
-class CarriedEndings:
-    """Endings of what ran before, which are written in the transaction of the next claim."""
-
-    def __init__(self, endings: Endings, settling: Settling) -> None:
-        self._endings = endings
-        self._settling = settling
-        self._tried: frozenset[ActionId] = frozenset()
-        self.settled: frozenset[ActionId] | None = None
-        """The actions that were still ours to end; None when the endings are not written."""
-
-    def settle(self, connection: Connection) -> Settling:
-        """Write the endings. Raises LostRaceError as :meth:`Endings.settle_on` does."""
-        self._tried = self._endings.settle_on(connection, self._settling)
-        return self._settling
-
-    def keep(self) -> None:
-        """Remember that they are written, once the transaction is committed."""
-        self._endings.note(self._settling, self._tried)
-        self.settled = self._tried
 
 
 def _unclaimed(actions: Sequence[Action]) -> Claimed | None:
@@ -127,7 +105,7 @@ class Claiming:
         dry_run: bool = False,
         start_plan: StartPlan | None = None,
         portion: Portion = len,
-        carried: "CarriedEndings | None" = None,
+        carried: CarriedEndings | None = None,
     ) -> Claimed | None:
         """See :class:`wpbridge.store.base.Store`.
 
@@ -157,7 +135,7 @@ class Claiming:
         return narrowed(only, self._pauses.in_force(now))
 
     def _claim_found(
-        self, wanted: "_Wanted", carried: "CarriedEndings | None", *, dry_run: bool
+        self, wanted: _Wanted, carried: CarriedEndings | None, *, dry_run: bool
     ) -> Claimed | None:
         only, now = wanted.only, wanted.now
         groups = None if only.groups is None else self._groups.ids(only.groups)
@@ -206,7 +184,7 @@ class Claiming:
         wanted = [Wanted(one.hook, slug(one.group)) for one in found]
         self._limits.prepare(only.limits, wanted)
 
-    def _seen(self, found: Sequence[Candidate], would: "_Wanted") -> Claimed | None:
+    def _seen(self, found: Sequence[Candidate], would: _Wanted) -> Claimed | None:
         """Return what a claim would take, and change nothing."""
         rows = self.rows.load([one.id for one in found])
         actions = in_order(self.rows.actions(rows))
@@ -220,7 +198,7 @@ class Claiming:
         return _unclaimed(actions)
 
     def _claim_ids(
-        self, ids: Collection[ActionId], wanted: "_Wanted", *, dry_run: bool
+        self, ids: Collection[ActionId], wanted: _Wanted, *, dry_run: bool
     ) -> Claimed | None:
         """Claim free pending actions that somebody named, whatever their date."""
         rows = [
@@ -239,8 +217,8 @@ class Claiming:
     def _claim(
         self,
         ids: Sequence[int],
-        wanted: "_Wanted",
-        carried: "CarriedEndings | None",
+        wanted: _Wanted,
+        carried: CarriedEndings | None,
         *,
         due: datetime | None,
     ) -> Claimed | None:
@@ -272,7 +250,7 @@ class Claiming:
         *,
         now: datetime,
         start_plan: StartPlan | None,
-        carried: "CarriedEndings | None",
+        carried: CarriedEndings | None,
         runs: Callable[[str, str], bool] = lambda _hook, _group: True,
     ) -> Claimed | None:
         """Take over those of these actions that still wait where their fences say; None for none.
@@ -294,9 +272,12 @@ class Claiming:
             standing = self._ownership.standing(connection, {fences[row.id] for row in theirs})
             mine: list[ActionRow] = []
             for row in theirs:
-                if fences[row.id] not in standing or not self._is_run(connection, row, runs):
+                slug = self._groups.slug_on(connection, number(row.group_id))
+                if fences[row.id] not in standing or not runs(str(row.hook), slug):
                     continue
-                if self._may_start(connection, row, pauses, now):
+                due = date(row.scheduled_date_gmt)
+                is_due = due is None or due <= now + CLOCKS_APART
+                if is_due and not is_paused(pauses, str(row.hook), slug):
                     mine.append(row)
                 else:
                     self._writes.free(connection, [row.id], fences[row.id].claim_id)
@@ -304,25 +285,12 @@ class Claiming:
 
         return self._committed(claim, carried)
 
-    def _is_run(
-        self, connection: Connection, row: ActionRow, runs: Callable[[str, str], bool]
-    ) -> bool:
-        return runs(str(row.hook), self._groups.slug_on(connection, number(row.group_id)))
-
-    def _may_start(
-        self, connection: Connection, row: ActionRow, pauses: Collection[Pause], now: datetime
-    ) -> bool:
-        slug = self._groups.slug_on(connection, number(row.group_id))
-        due = date(row.scheduled_date_gmt)
-        is_due = due is None or due <= now + CLOCKS_APART
-        return is_due and not is_paused(pauses, str(row.hook), slug)
-
     def _write(
         self,
         connection: Connection,
         rows: Sequence[ActionRow],
-        wanted: "_Wanted",
-        carried: "CarriedEndings | None",
+        wanted: _Wanted,
+        carried: CarriedEndings | None,
     ) -> tuple[Claimed | None, bool]:
         """Claim locked rows and write the endings; tell also whether our own row was written."""
         unknown = self._drop_unknown(connection, wanted.now)
@@ -341,7 +309,7 @@ class Claiming:
     def _committed(
         self,
         claim: Callable[[Connection], tuple[Claimed | None, bool]],
-        carried: "CarriedEndings | None",
+        carried: CarriedEndings | None,
     ) -> Claimed | None:
         """Make a claim in a transaction, and remember it. Raises LostRaceError."""
         made, is_written = self._session.transact(claim)
@@ -354,7 +322,7 @@ class Claiming:
         return made
 
     def _take_rows(
-        self, connection: Connection, rows: Sequence[ActionRow], wanted: "_Wanted"
+        self, connection: Connection, rows: Sequence[ActionRow], wanted: _Wanted
     ) -> Claimed:
         """Put locked rows into a new claim."""
         claim_id, plan = self._writes.new_claim(connection, wanted.now), wanted.start_plan
@@ -398,7 +366,7 @@ class Claiming:
         started: frozenset[ActionId],
         claim_id: ClaimId,
         held: ClaimId,
-        wanted: "_Wanted",
+        wanted: _Wanted,
     ) -> None:
         """Put rows of one claim, or free ones, into ours, and mark some of them as started."""
         begun = [one for one in ids if one in started]

@@ -259,3 +259,24 @@ class Endings:
             return self._ownership.beat(connection)
 
         return self._session.transact(beat)
+
+
+class CarriedEndings:
+    """Endings of what ran before, which are written in the transaction of the next claim."""
+
+    def __init__(self, endings: Endings, settling: Settling) -> None:
+        self._endings = endings
+        self._settling = settling
+        self._tried: frozenset[ActionId] = frozenset()
+        self.settled: frozenset[ActionId] | None = None
+        """The actions that were still ours to end; None when the endings are not written."""
+
+    def settle(self, connection: Connection) -> Settling:
+        """Write the endings. Raises LostRaceError as :meth:`Endings.settle_on` does."""
+        self._tried = self._endings.settle_on(connection, self._settling)
+        return self._settling
+
+    def keep(self) -> None:
+        """Remember that they are written, once the transaction is committed."""
+        self._endings.note(self._settling, self._tried)
+        self.settled = self._tried

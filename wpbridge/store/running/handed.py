@@ -27,7 +27,7 @@ from wpbridge.store.queueing.adding import Added, Request
 from wpbridge.store.queueing.pauses import is_paused
 from wpbridge.store.records import Pause
 from wpbridge.store.rows.writes import LostRaceError
-from wpbridge.store.running.claiming import CarriedEndings
+from wpbridge.store.running.endings import CarriedEndings
 from wpbridge.store.running.fences import Handed
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.log import tell

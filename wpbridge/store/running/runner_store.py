@@ -26,8 +26,8 @@ from wpbridge.store.opened import OpenStore
 from wpbridge.store.queueing.adding import Request
 from wpbridge.store.records import Pause
 from wpbridge.store.running.adoption import Adoption
-from wpbridge.store.running.claiming import CarriedEndings, Claiming
-from wpbridge.store.running.endings import Endings
+from wpbridge.store.running.claiming import Claiming
+from wpbridge.store.running.endings import CarriedEndings, Endings
 from wpbridge.store.running.limits import Limits
 from wpbridge.store.running.looks import IdleLook
 from wpbridge.store.running.ownership import Ownership
