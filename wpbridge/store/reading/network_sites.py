@@ -19,6 +19,8 @@ CAP: Final = 10_000
 """The numbers of a site are counted up to this one."""
 _SITES_A_STATEMENT: Final = 20
 _BLOGS_A_PAGE: Final = 200
+_IN_USE: Final = " AND archived = '0' AND deleted = '0' AND spam = '0'"
+"""Networks of old have texts in these columns, so they are compared with texts."""
 
 
 class Blog(NamedTuple):
@@ -57,15 +59,7 @@ class NetworkSites:
 
     def page(self, *, after: int = 0, most: int) -> list[Blog]:
         """Return sites with a higher id than ``after``, by id; none where there is no network."""
-        if not self.is_network():
-            return []
-        statement = text(
-            f"SELECT blog_id, domain, path FROM {self._blogs} WHERE blog_id > :after"
-            " ORDER BY blog_id LIMIT :most"
-        )
-        values = {"after": after, "most": most}
-        rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
-        return [Blog(int(blog), str(domain), str(path)) for blog, domain, path in rows]
+        return self._blogs_after(after, most) if self.is_network() else []
 
     def queues(self, *, after: int = 0, most: int) -> list[Blog]:
         """Return the sites in use that have a queue, with a higher id than ``after``, by id.
@@ -76,7 +70,7 @@ class NetworkSites:
         found: list[Blog] = []
         is_network = self.is_network()
         while is_network:
-            page = self._in_use(after=after, most=_BLOGS_A_PAGE)
+            page = self._blogs_after(after, _BLOGS_A_PAGE, _IN_USE)
             with_queue = self.prefixes([blog.id for blog in page])
             found += [blog for blog in page if blog.id in with_queue]
             if len(page) < _BLOGS_A_PAGE or len(found) >= most:
@@ -84,11 +78,10 @@ class NetworkSites:
             after = page[-1].id
         return found[:most]
 
-    def _in_use(self, *, after: int, most: int) -> list[Blog]:
-        # Networks of old have texts in these columns, so they are compared with texts.
+    def _blogs_after(self, after: int, most: int, where: str = "") -> list[Blog]:
         statement = text(
-            f"SELECT blog_id, domain, path FROM {self._blogs} WHERE blog_id > :after"
-            " AND archived = '0' AND deleted = '0' AND spam = '0' ORDER BY blog_id LIMIT :most"
+            f"SELECT blog_id, domain, path FROM {self._blogs} WHERE blog_id > :after{where}"
+            " ORDER BY blog_id LIMIT :most"
         )
         values = {"after": after, "most": most}
         rows = self._session.run(lambda c: c.execute(statement, values).fetchall())
