@@ -19,15 +19,14 @@ async def show(visit: Visit) -> Response:
     only_bad = visit.query("show") == "bad"
     found = [one for one in index.sites if search in (one.name or one.place.lower())]
     shown = [one for one in found if one.is_bad] if only_bad else found
-    told = visit.query("page")
-    page = int(told) if told.isascii() and told.isdecimal() and 0 < len(told) < 6 else 1  # noqa: PLR2004 - digits
-    begin = (max(1, page) - 1) * PAGE
+    page = visit.page_number()
+    end = page * PAGE
     return visit.render(
         "all_sites.html",
         index=index,
-        sites=shown[begin : begin + PAGE],
-        page=max(1, page),
-        has_more=len(shown) > begin + PAGE,
+        sites=shown[end - PAGE : end],
+        page=page,
+        has_more=end < len(shown),
         count=len(found),
         bad=sum(one.is_bad for one in found),
         search=search,

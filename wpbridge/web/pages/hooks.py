@@ -69,7 +69,7 @@ async def show(visit: Visit) -> Response:
     search, sort = visit.query("search").strip(), visit.query("sort")
     sort = sort if sort in dict(COLUMNS) else "due"
     rows = sorted_rows(seen.value.hooks if kind == "hook" else seen.value.groups, search, sort)
-    page = min(_number(visit.query("page")), max(1, -(-len(rows) // PAGE)))
+    page = min(visit.page_number(), max(1, -(-len(rows) // PAGE)))
     return visit.render(
         "hooks.html",
         seen=seen.value,
@@ -174,7 +174,3 @@ def _rules(settings: Settings) -> Rules:
     """Return what the settings say. Handlers are not loaded here: no page runs code."""
     routes = routes_of(settings, {}, left_out=settings.handlers)
     return Rules(routes=routes, limits=settings.limits, retry=settings.retry)
-
-
-def _number(told: str) -> int:
-    return max(1, int(told)) if told.isascii() and told.isdigit() and len(told) < 6 else 1  # noqa: PLR2004

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, tzinfo
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from wpbridge.web.pages.rendering import Renderer
 
 T = TypeVar("T")
+_PAGE_DIGITS: Final = 5
+"""The number of a page has no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,12 @@ class Visit:
     def queries(self, name: str) -> list[str]:
         """Return the values of a parameter of the address, without empty ones."""
         return [value for value in self.request.query_params.getlist(name) if value]
+
+    def page_number(self) -> int:
+        """Return which page of a list the address means, from 1; the first where it says none."""
+        told = self.query("page")
+        is_number = told.isascii() and told.isdigit() and len(told) <= _PAGE_DIGITS
+        return max(1, int(told)) if is_number else 1
 
     def sent(self, name: str, default: str = "") -> str:
         """Return a value that a form has sent."""
