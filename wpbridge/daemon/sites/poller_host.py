@@ -39,7 +39,8 @@ _STANDARD: Final = 3
 def host_pollers(link: socket.socket) -> None:
     """Start and end pollers as the scheduler asks, until it is gone.
 
-    A request is one message: a user, an environment, and the descriptor of the poller's link.
+    A request is one message: the number of a user, an environment, and the descriptor of the
+    poller's link.
     """
     # What each poller would load by itself is loaded once, and shared. A poller may load nothing
     # later: perhaps its user must not read Python's own folders.
@@ -74,7 +75,7 @@ def _rehearse() -> None:
 def ask(link: socket.socket, user: SystemUser, env: Mapping[str, str]) -> socket.socket:
     """Ask the host for a poller, and return the scheduler's end of its link. Raises OSError."""
     ours, theirs = socket.socketpair()
-    told = {"user": {**_plain(user)}, "env": dict(env)}
+    told = {"uid": user.uid, "env": dict(env)}
     try:
         with theirs:
             socket.send_fds(link, [json.dumps(told).encode()], [theirs.fileno()])
@@ -83,16 +84,6 @@ def ask(link: socket.socket, user: SystemUser, env: Mapping[str, str]) -> socket
         raise
     ours.settimeout(0)
     return ours
-
-
-def _plain(user: SystemUser) -> dict[str, Any]:
-    return {
-        "uid": user.uid,
-        "gid": user.gid,
-        "groups": user.groups,
-        "name": user.name,
-        "home": user.home,
-    }
 
 
 def _fork(link: socket.socket, descriptor: int, request: Mapping[str, Any]) -> None:
@@ -109,9 +100,8 @@ def _fork(link: socket.socket, descriptor: int, request: Mapping[str, Any]) -> N
 
 
 def _be_poller(link: socket.socket, descriptor: int, request: Mapping[str, Any]) -> None:
-    user = SystemUser(**{**request["user"], "groups": tuple(request["user"]["groups"])})
     limit(POLLER_BYTES)
-    become(user.uid)
+    become(request["uid"])
     os.umask(0o077)
     link.close()
     _close_all_but(descriptor)
