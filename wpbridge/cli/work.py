@@ -144,13 +144,10 @@ def work(
     if settings.sites is not None:
         check_for_many(flags_of(ctx, flags), watches=watches)
     start_log(settings, is_daemon=True)
-    if dry_run and settings.sites is not None:
-        check_metrics(settings.metrics_listen, settings)
-        plan_sites(settings)
-        return
     if dry_run:
         check_metrics(settings.metrics_listen, settings)
-        _plan(settings)
+        plan = _plan if settings.sites is None else plan_sites
+        plan(settings)
         return
 
     def read() -> Settings:
