@@ -113,12 +113,9 @@ def listed_of(settings: "Settings") -> SiteList:
 
 
 def _listed_row(entry: SiteEntry) -> dict[str, Any]:
-    from wpbridge.site.database import DatabaseAddress  # noqa: PLC0415 - for sites with a DSN
-
-    place = entry.path
     return {
         "name": entry.name,
-        "place": str(place) if place else DatabaseAddress.from_dsn(entry.dsn or "").safe,
+        "place": entry.where,
         "user": entry.user or _owner(entry.owner),
         "network": entry.network,
         "php": entry.php,

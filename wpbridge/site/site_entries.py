@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, NotObeyed
 from wpbridge.site.config import Settings, combine
+from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site
 from wpbridge.site.settings_file import SettingsFile, found_file, named_file
 from wpbridge.system.trusted_files import LIFTS, is_lifted, owner_name
@@ -65,6 +66,11 @@ class SiteEntry:
     handlers: tuple[str, ...] = ()
     php: bool | None = None
     """Whether PHP workers run what has no handler. None: as the settings file says."""
+
+    @property
+    def where(self) -> str:
+        """Return where the site is, for people: its path, or its database without the password."""
+        return str(self.path) if self.path else DatabaseAddress.from_dsn(self.dsn or "").safe
 
     @property
     def may_be_network(self) -> bool:

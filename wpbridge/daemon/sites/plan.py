@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Any
 
 from wpbridge.daemon.sites.service import terms_of
-from wpbridge.daemon.sites.states import place_of
 from wpbridge.daemon.sites.users import user_of
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
@@ -67,7 +66,7 @@ def _planned(entry: SiteEntry) -> PlannedSite:
         reason = str(error)
     return PlannedSite(
         name=entry.name,
-        place=place_of(entry),
+        place=entry.where,
         user=user,
         network=entry.network,
         php=entry.php,

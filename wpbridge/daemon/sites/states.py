@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 
 from wpbridge.daemon.sites.schedule import ScheduledSite
 from wpbridge.monitor.sites_state import SiteCondition, SiteState
-from wpbridge.site.database import DatabaseAddress
-from wpbridge.site.site_list import SiteEntry
 
 
 def condition_of(site: ScheduledSite) -> SiteCondition:
@@ -34,7 +32,7 @@ def state_of(site: ScheduledSite, now: float, today: datetime) -> SiteState:
     looks_on = process is None and site.user is not None and not site.is_asked
     return SiteState(
         name=site.name,
-        place=place_of(site.entry),
+        place=site.entry.where,
         user=site.user.name if site.user else "",
         condition=condition_of(site),
         reason=site.reason,
@@ -50,10 +48,3 @@ def state_of(site: ScheduledSite, now: float, today: datetime) -> SiteState:
         in_hand=process.in_hand if process else 0,
         counts={name: count for name, count in sorted(totals.items()) if count},
     )
-
-
-def place_of(entry: SiteEntry) -> str:
-    """Return where a site is, for people: its folder, or its database without the password."""
-    if entry.path is not None:
-        return str(entry.path)
-    return DatabaseAddress.from_dsn(entry.dsn or "").safe
