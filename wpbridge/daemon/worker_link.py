@@ -25,6 +25,7 @@ from wpbridge.dataclass import dataclass
 from wpbridge.queue.wake import Listener
 from wpbridge.runner.loop import Runner
 from wpbridge.system import processes
+from wpbridge.system.links import LinkReader
 from wpbridge.telling.numbers import Numbers
 
 TICK_SECONDS: Final = 1.0
@@ -95,7 +96,7 @@ class WorkerLink:
         """Why the worker ends; empty while it does not."""
         self.deaths = 0
         """How many workers have died in the place of this one before it was started."""
-        self._link = link
+        self._link, self._reader = link, LinkReader(link)
         self._clock = clock
         self._lifetime = lifetime
         self._born = time.monotonic()
@@ -115,7 +116,6 @@ class WorkerLink:
         self._speaker = threading.Thread(target=self._speak, name="wpbridge-beat", daemon=True)
         self._ears = selectors.DefaultSelector()
         self._ears.register(link, selectors.EVENT_READ, self._obey)
-        self._buffer = b""
 
     def open(self) -> None:
         """Begin to listen and to speak."""
@@ -213,15 +213,11 @@ class WorkerLink:
                 key.data()
 
     def _obey(self) -> None:
-        try:
-            got = self._link.recv(4096)
-        except OSError:
-            got = b""
-        if not got:
+        words, goes_on = self._reader.lines()
+        if not goes_on:
             # The supervisor is gone. What is in hand is put back by the next runner, at once, since
             # it sees that this process is gone; what handlers have started must not run on.
             os.killpg(0, signal.SIGKILL)
-        *words, self._buffer = (self._buffer + got).split(b"\n")
         for word in words:
             self._do(word.decode())
 

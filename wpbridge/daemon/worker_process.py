@@ -5,7 +5,6 @@ is also the lifeline: when the supervisor is gone it closes, and the worker ends
 """
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -17,12 +16,12 @@ from dataclasses import field
 from typing import IO, Any, Final, Literal, TypeAlias
 
 from wpbridge.dataclass import dataclass
+from wpbridge.system.links import LinkReader
 
 GATEWAY: Final = 0
 """The number of the process that serves HTTP beside the workers."""
 RECYCLED: Final = 88
 """Exit code of a worker that has reached its age, size or number of actions."""
-MOST_BYTES: Final = 1 << 20
 
 State: TypeAlias = Literal["starting", "working", "leaving", "left"]
 
@@ -46,7 +45,10 @@ class Child:
     totals: dict[str, float] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     """Modules below the handlers' folder."""
-    _buffer: bytes = b""
+    _reader: LinkReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = LinkReader(self.link)
 
     @property
     def pid(self) -> int:
@@ -64,20 +66,7 @@ class Child:
 
     def hear(self) -> tuple[list[dict[str, Any]], bool]:
         """Return the messages that have arrived, and whether more may come."""
-        try:
-            got = self.link.recv(65536)
-        except BlockingIOError:
-            return [], True
-        except OSError:
-            got = b""
-        *lines, self._buffer = (self._buffer + got).split(b"\n")
-        said = []
-        for line in lines:
-            # A worker runs handlers, so it may say anything, such as a thousand brackets.
-            with contextlib.suppress(ValueError, RecursionError):
-                told = json.loads(line)
-                said += [told] if isinstance(told, dict) else []
-        return said, bool(got) and len(self._buffer) < MOST_BYTES
+        return self._reader.messages()
 
     def has_ended(self) -> bool:
         """Return whether it has ended; then what its handlers started is ended, too."""

@@ -6,6 +6,7 @@ DOOR: Final = (
     "append_only",
     "datagrams",
     "forked",
+    "links",
     "listening",
     "own_program",
     "private_files",

@@ -16,6 +16,7 @@ from typing import Any, Final
 from wpbridge.daemon.signals import deafen
 from wpbridge.errors import ConfigError
 from wpbridge.site.config import Settings
+from wpbridge.system.links import LinkReader
 from wpbridge.telling.numbers import Numbers
 from wpbridge.web.serving import Served, Server, application
 
@@ -89,16 +90,9 @@ def _say(link: socket.socket, said: dict[str, Any]) -> None:
 
 
 def _obey(link: socket.socket, server: Server) -> None:
-    buffer = b""
-    while got := _heard(link):
-        *words, buffer = (buffer + got).split(b"\n")
+    reader, goes_on = LinkReader(link), True
+    while goes_on:
+        words, goes_on = reader.lines()
         if b"stop" in words:
             server.should_exit = True
     os.killpg(0, signal.SIGKILL)
-
-
-def _heard(link: socket.socket) -> bytes:
-    try:
-        return link.recv(4096)
-    except OSError:
-        return b""

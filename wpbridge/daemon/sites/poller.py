@@ -32,6 +32,7 @@ from wpbridge.store.connect import connect_site, open_site
 from wpbridge.store.database.session import Session
 from wpbridge.store.reading.network_sites import NetworkSites
 from wpbridge.store.running.looks import IdleLook, LookedQueue
+from wpbridge.system.links import LinkReader
 
 SILENT_SECONDS: Final = 60.0
 """A runner whose beat is older may have died with actions in hand."""
@@ -72,7 +73,7 @@ class Poller:
 
     def __init__(self, link: socket.socket, env: Mapping[str, str]) -> None:
         """``env``: the environment, as a site's process has it."""
-        self._link = link
+        self._link, self._reader = link, LinkReader(link)
         self._env = env
         self._sites: dict[str, PolledSite] = {}
         self._threads: dict[Server, LookThread] = {}
@@ -80,7 +81,6 @@ class Poller:
         self._making, self._speaking = threading.Lock(), threading.Lock()
         self._ears = selectors.DefaultSelector()
         self._ears.register(link, selectors.EVENT_READ, self._hear)
-        self._buffer = b""
         self._clock = SystemClock()
 
     def run(self) -> None:
@@ -92,14 +92,10 @@ class Poller:
     # Hearing
 
     def _hear(self) -> None:
-        try:
-            got = self._link.recv(1 << 16)
-        except OSError:
-            got = b""
-        if not got:
+        lines, goes_on = self._reader.lines()
+        if not goes_on:
             # Threads may wait for a database. Nothing that they do must be finished.
             os._exit(0)
-        *lines, self._buffer = (self._buffer + got).split(b"\n")
         for line in lines:
             self._obey(json.loads(line))
 

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import field
 from typing import Any, Final
 
 from wpbridge.daemon.sites import poller_host
@@ -15,14 +16,13 @@ from wpbridge.daemon.sites.users import SystemUser, environment
 from wpbridge.daemon.worker_slots import LOUD_DEATHS
 from wpbridge.dataclass import dataclass
 from wpbridge.site.site_list import SiteEntry
+from wpbridge.system.links import LinkReader
 from wpbridge.telling.log import tell
 
 MOST_CONNECTIONS: Final = 64
 """So many connections to databases stay open between looks, shared out among the pollers."""
 AGAIN_SECONDS, LONGEST_SECONDS = 5.0, 300.0
 """A poller, or their host, that has ended is started again after so long at first, and at most."""
-MOST_BYTES: Final = 1 << 20
-"""A poller's message is no longer."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -31,25 +31,16 @@ class _Poller:
 
     user: SystemUser
     link: socket.socket
-    buffer: bytes = b""
     unsent: bytes = b""
     """What its socket had no room for."""
+    _reader: LinkReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = LinkReader(self.link)
 
     def hear(self) -> tuple[list[dict[str, Any]], bool]:
         """Return what it has told, and whether more may come."""
-        try:
-            got = self.link.recv(1 << 16)
-        except BlockingIOError:
-            return [], True
-        except OSError:
-            got = b""
-        *lines, self.buffer = (self.buffer + got).split(b"\n")
-        told = []
-        for line in lines:
-            with suppress(ValueError, RecursionError):
-                message = json.loads(line)
-                told += [message] if isinstance(message, dict) else []
-        return told, bool(got) and len(self.buffer) < MOST_BYTES
+        return self._reader.messages()
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message, or keep what there is no room for."""
