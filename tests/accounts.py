@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pymysql
@@ -165,6 +166,11 @@ class Account:
 
 
 Deed = Callable[[Account], None]
+
+
+def by_name(*deeds: Deed) -> Mapping[str, Deed]:
+    """Deeds, each by the name of its function."""
+    return MappingProxyType({one.__name__: one for one in deeds})
 
 
 @contextmanager

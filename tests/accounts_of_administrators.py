@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from accounts import Account, done
-from accounts_of_doors import _named
+from accounts import Account, by_name, done
 from accounts_of_runners import know_the_zone, opened
 from factories import insert, make_new
 from rows import change, query
@@ -266,10 +265,10 @@ def move_posts_without_transactions(account: Account) -> None:
             change(account.store, f"ALTER TABLE wp_{table} ENGINE=InnoDB")
 
 
-INIT: Final = _named(
+INIT: Final = by_name(
     know_the_zone, make_tables, bring_forward, say_who_may_call, say_who_may_sign_in, uninstall
 )
-MIGRATIONS: Final = _named(
+MIGRATIONS: Final = by_name(
     take_a_queue_along,
     archive,
     add_the_index,

@@ -4,13 +4,12 @@ import base64
 import html
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import accounts_of_runners as runners
-from accounts import Account, Deed
+from accounts import Account, by_name
 from dashboard_site import PASSWORD, Dashboard, page_paths
 from factories import insert, make_new
 from gateway import EVERYTHING, Gateway, serving
@@ -355,17 +354,13 @@ def check_for_nagios(account: Account) -> None:
     assert "UNKNOWN" not in told.out, told
 
 
-def _named(*deeds: Deed) -> Mapping[str, Deed]:
-    return MappingProxyType({one.__name__: one for one in deeds})
-
-
 PEOPLE: Final = (
     look_at_pages,
     sign_in_and_out,
     sign_in_from_wordpress,
     use_nonces_once,
 )
-GATEWAY: Final = _named(
+GATEWAY: Final = by_name(
     runners.know_the_zone,
     add_jobs,
     follow_jobs,
@@ -385,4 +380,6 @@ GATEWAY: Final = _named(
     change_by_forms,
     change_by_other_forms,
 )
-DASHBOARD: Final = _named(runners.know_the_zone, *PEOPLE, look_by_commands, watch, check_for_nagios)
+DASHBOARD: Final = by_name(
+    runners.know_the_zone, *PEOPLE, look_by_commands, watch, check_for_nagios
+)

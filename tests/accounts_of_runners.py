@@ -1,13 +1,12 @@
 """What the account of a runner does, each thing on an empty queue."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from accounts import Account, Deed, done
+from accounts import Account, by_name, done
 from factories import insert, make_new
 from rows import change, column, log_of, query
 from stores import open_store
@@ -328,28 +327,23 @@ def clean_by_hand(account: Account) -> None:
     assert account.ids("h") == []
 
 
-DEEDS: Final[Mapping[str, Deed]] = MappingProxyType(
-    {
-        one.__name__: one
-        for one in (
-            know_the_zone,
-            run_handlers,
-            recur,
-            have_handlers_enqueue,
-            have_handlers_change,
-            release_what_waits,
-            pause_after_failures,
-            leave_out_what_is_paused,
-            rescue,
-            hold_what_php_does_not_know,
-            change_in_bulk,
-            tell_clients,
-            delete_what_is_old,
-            free_stale_claims,
-            delete_empty_claims,
-            delete_what_is_old_in_own_tables,
-            count_what_ended,
-            clean_by_hand,
-        )
-    }
+DEEDS: Final = by_name(
+    know_the_zone,
+    run_handlers,
+    recur,
+    have_handlers_enqueue,
+    have_handlers_change,
+    release_what_waits,
+    pause_after_failures,
+    leave_out_what_is_paused,
+    rescue,
+    hold_what_php_does_not_know,
+    change_in_bulk,
+    tell_clients,
+    delete_what_is_old,
+    free_stale_claims,
+    delete_empty_claims,
+    delete_what_is_old_in_own_tables,
+    count_what_ended,
+    clean_by_hand,
 )
