@@ -17,6 +17,7 @@ from wpbridge.errors import WpbridgeError
 from wpbridge.store.database.connection import Connection
 from wpbridge.store.running.runner_store import RunnerStore
 
+ACTIONS = "wp_actionscheduler_actions"
 Right = tuple[str, str]
 """A table by its whole name, and a verb such as INSERT."""
 _TABLES = re.compile(
@@ -151,7 +152,7 @@ class Account:
     def ids(self, hook: str) -> list[int]:
         rows = query(
             self.store,
-            "SELECT action_id FROM wp_actionscheduler_actions WHERE hook = :h ORDER BY 1",
+            f"SELECT action_id FROM {ACTIONS} WHERE hook = :h ORDER BY 1",
             h=hook,
         )
         return [int(str(one)) for (one,) in rows]
@@ -159,7 +160,7 @@ class Account:
     def statuses(self, hook: str) -> list[str]:
         rows = query(
             self.store,
-            "SELECT status FROM wp_actionscheduler_actions WHERE hook = :h ORDER BY action_id",
+            f"SELECT status FROM {ACTIONS} WHERE hook = :h ORDER BY action_id",
             h=hook,
         )
         return [str(one) for (one,) in rows]

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from accounts import Account, by_name, done
+from accounts import ACTIONS, Account, by_name, done
 from accounts_of_runners import know_the_zone, opened
 from factories import insert, make_new
 from rows import change, query
@@ -17,9 +17,6 @@ from wpbridge.store.structure.creation import create_tables, drop_tables
 
 if TYPE_CHECKING:
     from legacy_store import LegacyStore
-
-ACTIONS: Final = "wp_actionscheduler_actions"
-"""The plugin's table."""
 
 
 def make_tables(account: Account) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import accounts_of_runners as runners
-from accounts import Account, by_name
+from accounts import ACTIONS, Account, by_name
 from dashboard_site import PASSWORD, Dashboard, page_paths
 from factories import insert, make_new
 from gateway import EVERYTHING, Gateway, serving
@@ -23,8 +23,6 @@ from wpbridge.store.opened import OpenStore
 
 if TYPE_CHECKING:
     from receiver import Receiver
-
-ACTIONS: Final = "wp_actionscheduler_actions"
 
 
 def parts(account: Account) -> OpenStore:

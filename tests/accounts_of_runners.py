@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from accounts import Account, by_name, done
+from accounts import ACTIONS, Account, by_name, done
 from factories import insert, make_new
 from rows import change, column, log_of, query
 from stores import open_store
@@ -70,7 +70,6 @@ hook = "fails"
 pause_after = 1
 """
 RUN: Final = ("claim-and-run", "--handlers", "acts", "--quiet")
-ACTIONS: Final = "wp_actionscheduler_actions"
 
 
 def prepare(account: Account) -> None:
