@@ -52,15 +52,17 @@ def start(store: RunnerStore) -> None:
 
 def shapes(store: RunnerStore) -> Shapes:
     """Each of our tables with every column, default, index and collation that it has."""
-    parts, found = store.parts, {}
-    for table in store.names.own:
-        key = store.names.keys_of_tables[table]
-        seen = store.session.run(lambda c, t=table, k=key: parts.dialect.look(c, t, k))  # type: ignore[misc]
-        found[table] = None if seen is None else shape(seen)
-    return found
+    return {table: shape(look(store, table)) for table in store.names.own}
 
 
-def shape(table: FoundTable) -> object:
+def look(store: RunnerStore, table: str) -> FoundTable | None:
+    key = store.names.keys_of_tables[table]
+    return store.session.run(lambda connection: store.parts.dialect.look(connection, table, key))
+
+
+def shape(table: FoundTable | None) -> object:
+    if table is None:
+        return None
     return (
         list(table.columns.items()),
         sorted(table.indexes.items()),
