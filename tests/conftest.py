@@ -30,7 +30,7 @@ from databases import Databases, empty_queue
 from php_site import PhpSite
 from receiver import Receiver, receiving
 from servers import MariaDB, missing_mariadb, private_mariadb
-from stores import open_or_make
+from stores import open_or_make, open_store
 from wordpress import make_site, missing_wordpress, plugin_folder
 from wpbridge import Queue
 from wpbridge.access import user_hashes
@@ -304,6 +304,20 @@ def store(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     it = open_queue(dsn)
     it.register(host="here", boot="boot", pid=1, pid_started="1")
     return it
+
+
+@pytest.fixture
+def again(dsn: str) -> Iterator[Callable[[], RunnerStore]]:
+    """Open the queue as another process would, which knows nothing yet. No table is made."""
+    opened: list[RunnerStore] = []
+
+    def open_it() -> RunnerStore:
+        opened.append(open_store(DatabaseAddress.from_dsn(dsn), "wp_"))
+        return opened[-1]
+
+    yield open_it
+    for store in opened:
+        store.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Our own tables come forward from every earlier version, whole, whenever they are interrupted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import pytest
@@ -77,20 +77,6 @@ def fresh(dsn: str, open_queue: Callable[[str], RunnerStore]) -> tuple[RunnerSto
     """A site that this release has made, and what its tables look like."""
     store = open_queue(dsn)
     return store, shapes(store)
-
-
-@pytest.fixture
-def again(dsn: str) -> Iterator[Open]:
-    """Open the site as another process would."""
-    opened: list[RunnerStore] = []
-
-    def open_it() -> RunnerStore:
-        opened.append(open_store(DatabaseAddress.from_dsn(dsn), "wp_"))
-        return opened[-1]
-
-    yield open_it
-    for it in opened:
-        it.close()
 
 
 def test_every_step_has_its_statement_in_the_record() -> None:

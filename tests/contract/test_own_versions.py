@@ -33,21 +33,6 @@ Open = Callable[[], RunnerStore]
 
 
 @pytest.fixture
-def again(dsn: str) -> Iterator[Open]:
-    """Open the queue as another process would: what the first store knows is not known to it."""
-    opened: list[RunnerStore] = []
-
-    def open_it() -> RunnerStore:
-        it = open_store(DatabaseAddress.from_dsn(dsn), "wp_")
-        opened.append(it)
-        return it
-
-    yield open_it
-    for it in opened:
-        it.close()
-
-
-@pytest.fixture
 def queue_of_0_1(dsn: str, open_queue: Callable[[str], RunnerStore]) -> RunnerStore:
     """The tables of 0.1, and four actions: one was attempted, one is in progress, one is done."""
     it = open_queue(dsn)

@@ -28,20 +28,6 @@ SECRET = re.compile(r"[0-9a-f]{64}")
 
 
 @pytest.fixture
-def again(dsn: str) -> Iterator[Open]:
-    """Open the queue as another process would. No table is made."""
-    opened: list[RunnerStore] = []
-
-    def open_it() -> RunnerStore:
-        opened.append(open_store(DatabaseAddress.from_dsn(dsn), "wp_"))
-        return opened[-1]
-
-    yield open_it
-    for it in opened:
-        it.close()
-
-
-@pytest.fixture
 def mine(store: RunnerStore) -> SigningSecrets:
     return store.parts.signing
 
