@@ -6,21 +6,17 @@ import re
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from conftest import ROOT, execute, needs
+from conftest import ROOT, needs
 from page_shell import Shell
+from page_site import site_of_a_reader
 from servers import MariaDB
 from tutorial import Reader, fits, steps
-from wordpress import make_site, missing_wordpress, plugin_folder
-from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import connect
-from wpbridge.store.structure.creation import create_tables, drop_tables
 
 README: Final = ROOT / "README.md"
 MOST_LINES: Final = 200
@@ -35,20 +31,11 @@ LEFT_OUT: Final = {
 
 @pytest.fixture
 def site(mariadb: MariaDB, tmp_path: Path) -> Iterator[Path]:
-    """A WordPress with the plugin, or at least with its tables, and a callback of WooCommerce's."""
-    needs(missing_wordpress())
-    database = f"readme{uuid.uuid4().hex[:12]}"
-    folder, callbacks = tmp_path / "html", tmp_path / "woocommerce.php"
+    """A WordPress with a callback of WooCommerce's."""
+    callbacks = tmp_path / "woocommerce.php"
     callbacks.write_text(CALLBACK)
-    plugin = plugin_folder()
-    make_site(folder, mariadb, database, plugin=plugin, callbacks=callbacks)
-    if plugin is None:
-        way = connect(DatabaseAddress.from_dsn(mariadb.url(database)), "wp_")
-        create_tables(way, everything=True)
-        drop_tables(way)
-        way.close()
-    yield folder
-    execute(mariadb, f"DROP DATABASE {database}")
+    with site_of_a_reader(mariadb, tmp_path / "html", callbacks=callbacks) as folder:
+        yield folder
 
 
 def told_of(command: str) -> str:

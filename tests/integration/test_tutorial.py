@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -10,15 +9,13 @@ from typing import Final
 import pytest
 
 import docs
-from conftest import ROOT, execute, needs
+from conftest import ROOT, needs
 from fences import fences
 from page_shell import Shell
+from page_site import site_of_a_reader
 from servers import MariaDB
 from tutorial import Reader
-from wordpress import make_site, missing_wordpress, plugin_folder
-from wpbridge.site.database import DatabaseAddress
-from wpbridge.store.connect import connect
-from wpbridge.store.structure.creation import create_tables, drop_tables
+from wordpress import plugin_folder
 
 PAGES: Final = sorted((ROOT / "docs" / "learn" / "tutorial").glob("*.md"))
 LEFT_OUT: Final = {"pip install": "what runs here is this checkout"}
@@ -30,19 +27,9 @@ WITH_THE_PLUGIN: Final = {
 
 @pytest.fixture
 def site(mariadb: MariaDB, tmp_path: Path) -> Iterator[Path]:
-    """A WordPress as the reader has one: with the plugin, or at least with its tables."""
-    needs(missing_wordpress())
-    database = f"tea{uuid.uuid4().hex[:12]}"
-    folder = tmp_path / "html"
-    plugin = plugin_folder()
-    make_site(folder, mariadb, database, zone="Europe/Rome", plugin=plugin)
-    if plugin is None:
-        way = connect(DatabaseAddress.from_dsn(mariadb.url(database)), "wp_")
-        create_tables(way, everything=True)
-        drop_tables(way)
-        way.close()
-    yield folder
-    execute(mariadb, f"DROP DATABASE {database}")
+    """A WordPress as the reader has one."""
+    with site_of_a_reader(mariadb, tmp_path / "html", zone="Europe/Rome") as folder:
+        yield folder
 
 
 def test_the_tutorial_is_followed_from_an_empty_folder(tmp_path: Path, site: Path) -> None:
