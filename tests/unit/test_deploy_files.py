@@ -33,7 +33,6 @@ from wpbridge.web.events import ALIVE_SECONDS
 from wpbridge.web.job_requests import LONGEST_WAIT_SECONDS
 
 UNIT = DEPLOY / "systemd" / "wpbridge@.service"
-
 GATEWAY_UNIT = DEPLOY / "systemd" / "wpbridge-serve@.service"
 WATCH_UNIT = DEPLOY / "systemd" / "wpbridge-watch@.service"
 RELAY_UNIT = DEPLOY / "systemd" / "wpbridge-relay@.service"
@@ -49,23 +48,22 @@ def unit(file: Path = UNIT) -> configparser.ConfigParser:
     return parser
 
 
-COMMANDS = [
-    unit()["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
-    unit(GATEWAY_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
-    unit(WATCH_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
-    unit(SITES_UNIT)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", ""),
-]
+def started_by(file: Path = UNIT) -> str:
+    """The command line of a unit, as somebody types it."""
+    return unit(file)["Service"]["ExecStart"].replace("/opt/wpbridge/bin/", "")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_what_is_started_is_a_command_with_options_there_are(command: str) -> None:
-    assert docs.unknown_words(command) == []
+@pytest.mark.parametrize(
+    "file", [UNIT, GATEWAY_UNIT, WATCH_UNIT, SITES_UNIT, RELAY_UNIT], ids=lambda file: file.stem
+)
+def test_what_is_started_is_a_command_with_options_there_are(file: Path) -> None:
+    assert docs.unknown_words(started_by(file)) == []
 
 
 def test_the_unit_waits_longer_than_the_drain() -> None:
     wait = seconds_of(unit()["Service"]["TimeoutStopSec"])
     assert wait is not None
-    assert wait >= drain_seconds(COMMANDS[0].split()[1:]) + 10
+    assert wait >= drain_seconds(started_by().split()[1:]) + 10
 
 
 def test_each_site_has_a_state_folder_of_its_own() -> None:
@@ -84,7 +82,7 @@ def test_the_unit_says_how_the_daemon_is_to_be_treated() -> None:
 
 
 def test_the_unit_for_many_sites_says_the_same_and_keeps_their_state() -> None:
-    service, command = unit(SITES_UNIT)["Service"], COMMANDS[3]
+    service, command = unit(SITES_UNIT)["Service"], started_by(SITES_UNIT)
     for name in ("Type", "KillMode", "RestartPreventExitStatus", "SuccessExitStatus"):
         assert service[name] == unit()["Service"][name]
     assert (seconds_of(service["TimeoutStopSec"]) or 0) >= drain_seconds(command.split()[1:]) + 10
@@ -238,10 +236,8 @@ def test_redis_is_told_to_keep_everything_and_takes_its_options(tmp_path: Path) 
 
 def test_units_of_the_hand_over_say_how_they_are_to_be_treated() -> None:
     relay, worker = unit(RELAY_UNIT)["Service"], unit(CELERY_UNIT)["Service"]
-    start = relay["ExecStart"].replace("/opt/wpbridge/bin/", "")
-    assert docs.unknown_words(start) == []
     # % is doubled for Celery's own.
-    start = worker["ExecStart"].replace("/opt/wpbridge/bin/", "")
+    start = started_by(CELERY_UNIT)
     assert unknown_to_celery(start.replace("%%", "%").split()) == []
     assert "--hostname %i@%%h" in start
     daemon = unit()["Service"]
@@ -295,7 +291,7 @@ def test_its_unit_says_how_it_is_to_be_treated() -> None:
 
 
 def test_proxies_reach_the_units_socket_and_cut_nothing_off() -> None:
-    command = unit(GATEWAY_UNIT)["Service"]["ExecStart"].replace("%i", "shop").split()
+    command = started_by(GATEWAY_UNIT).replace("%i", "shop").split()
     path, base = command[command.index("--listen") + 1], command[command.index("--base-path") + 1]
     place = path.removeprefix("unix:")
     assert directive("server") == path
