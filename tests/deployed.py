@@ -1,5 +1,6 @@
 """What the files in wpbridge/deploy/ say, for tests that compare them with what is there."""
 
+import configparser
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,16 @@ def settings_of(env: Mapping[str, object], folder: Path) -> Settings:
         told["WPBRIDGE_CONFIG"] = str(folder / "wpbridge.toml")
         (folder / "wpbridge.toml").write_text(f'[site]\ndsn = "{DSN}"\n', "utf-8")
     return load({}, told, folder)
+
+
+def unit_of(text: str, *, may_repeat: bool = False) -> configparser.ConfigParser:
+    """What a unit of systemd's says. Of keys that may be there twice it has the last values."""
+    # % means an instance there, and nothing here.
+    parser = configparser.ConfigParser(interpolation=None, strict=not may_repeat)
+    # Keys keep their case.
+    parser.optionxform = str  # type: ignore[method-assign,assignment]
+    parser.read_string(text)
+    return parser
 
 
 def image_env() -> dict[str, str]:

@@ -8,13 +8,13 @@ import shlex
 import shutil
 import stat
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from cli_helpers import Done, call
+from deployed import DEPLOY, unit_of
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.installing import written
 from wpbridge.system import own_program
@@ -79,10 +79,7 @@ def host(tmp_path: Path) -> Host:
 
 
 def service(text: str) -> configparser.SectionProxy:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    parser.optionxform = str  # type: ignore[method-assign,assignment]
-    parser.read_string(text)
-    return parser["Service"]
+    return unit_of(text, may_repeat=True)["Service"]
 
 
 # systemd
@@ -115,8 +112,8 @@ def test_the_unit_has_this_sites_values(host: Host) -> None:
         *("--drain-timeout", "60s"),
     ]
     # All else is the template's.
-    template = Path(sys.modules["wpbridge"].__file__ or "").parent / "deploy" / "systemd"
-    given = (template / "wpbridge@.service").read_text("utf-8").replace("%i", "shop").splitlines()
+    template = (DEPLOY / "systemd" / "wpbridge@.service").read_text("utf-8")
+    given = template.replace("%i", "shop").splitlines()
     own = [line for line in text.splitlines()[2:] if line not in given]
     why = told["why"]
     assert isinstance(why, list)

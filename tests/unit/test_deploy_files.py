@@ -21,7 +21,7 @@ import yaml
 from click.testing import CliRunner
 
 import docs
-from deployed import DEPLOY, DOCKERFILE, ROOT, drain_seconds
+from deployed import DEPLOY, DOCKERFILE, ROOT, drain_seconds, unit_of
 from wpbridge.app.handed_worker import STOP_SECONDS
 from wpbridge.cli.main import cli
 from wpbridge.monitor import sites_state
@@ -41,11 +41,7 @@ CELERY_UNIT = DEPLOY / "systemd" / "wpbridge-celery@.service"
 
 
 def unit(file: Path = UNIT) -> configparser.ConfigParser:
-    # Keys keep their case; % means an instance there, and nothing here.
-    parser = configparser.ConfigParser(interpolation=None, strict=True)
-    parser.optionxform = str  # type: ignore[method-assign,assignment]
-    parser.read(file, "utf-8")
-    return parser
+    return unit_of(file.read_text("utf-8"))
 
 
 def started_by(file: Path = UNIT) -> str:
