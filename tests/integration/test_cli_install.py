@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -153,24 +154,16 @@ def test_the_settings_file_is_named_and_its_values_are_not_repeated(host: Host) 
 def test_each_option_is_repeated(host: Host) -> None:
     options = [
         *("--table-prefix", "shop_", "--url", "https://shop.example/x", "--ask-php=never"),
-        *(
-            "--handlers",
-            "shop_hooks,more_hooks",
-            "--wp",
-            "/bin/sh 'a b' $HOME 5%",
-            "--user",
-            "anna",
-        ),
-        *("--skip-plugins", "a,b", "--php", "--no-owns-site"),
+        *("--handlers", "shop_hooks,more_hooks", "--wp", "/bin/sh 'a b' $HOME 5%"),
+        *("--user", "anna", "--skip-plugins", "a,b", "--php", "--no-owns-site"),
     ]
     told = host.told(*options, "--dry-run")
     values = service(str(told["unit"]))
     # As systemd reads it: %% is %, $$ is $.
     start = values["ExecStart"].replace("%%", "%").replace("$$", "$")
     words = shlex.split(start)
-    given = [host.wordpress.as_posix() if word == "PATH" else word for word in options]
     # WP-CLI's words are quoted anew.
-    given = [shlex.join(shlex.split(word)) if " " in word else word for word in given]
+    given = [shlex.join(shlex.split(word)) if " " in word else word for word in options]
     rest = words[words.index("work") + 1 :]
     assert sorted(rest) == sorted(["--path", str(host.wordpress), *given, "--drain-timeout", "60s"])
 
@@ -266,22 +259,26 @@ def test_what_the_daemon_would_not_obey_is_refused_before(host: Host, place: str
     assert list(host.units.iterdir()) == []
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter: pytest's own are closed to others."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="the site's user owns the file")
-def test_what_the_user_may_not_read_is_said() -> None:
-    folder = Path(tempfile.mkdtemp())
-    # pytest's own folders are closed to others.
-    folder.chmod(0o755)
-    host = Host(folder)
+def test_what_the_user_may_not_read_is_said(open_folder: Path) -> None:
+    host = Host(open_folder)
     module = host.folder / "shop_hooks.py"
     module.chmod(0o600)
     done = host.systemd("--handlers", "shop_hooks,missing", "--dry-run")
     assert f"note: {OWNER.pw_name} may not read {module}, whose mode is 0600\n" in done.err
     assert "note: the handlers' module missing is not in the folder" in done.err
     module.chmod(0o644)
-    folder.chmod(0o700)
+    open_folder.chmod(0o700)
     done = host.systemd("--handlers", "shop_hooks", "--dry-run")
-    assert f"note: {OWNER.pw_name} may not enter {folder}, whose mode is 0700\n" in done.err
-    shutil.rmtree(folder)
+    assert f"note: {OWNER.pw_name} may not enter {open_folder}, whose mode is 0700\n" in done.err
 
 
 def test_a_secret_stays_out_of_what_all_may_read(host: Host) -> None:
