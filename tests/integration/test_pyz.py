@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Mapping
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -118,8 +119,6 @@ def test_it_holds_the_package_and_its_libraries_with_their_licences(single_file:
 
 
 def test_the_lock_is_what_the_package_asks_for() -> None:
-    from importlib.metadata import requires  # noqa: PLC0415
-
     packaging = pytest.importorskip("packaging.requirements")
     locked = dict(
         line.partition(" ")[0].split("==") for line in pyz.LOCK.read_text("utf-8").splitlines()[1:]
@@ -199,21 +198,22 @@ def test_a_daemon_restarts_its_workers_although_the_file_is_gone(home: Home) -> 
     daemon = home.start("work", "--dsn", home.dsn, "--handlers", "acts", *beat)
     try:
         home.enqueue("greet", "first")
-        worker = int(until((home.folder / "first").exists, "a run") and _read(home, "first"))
+        worker = int(written(home, "first"))
         assert worker != daemon.pid
         home.enqueue("greet", "second")
         home.file.unlink()
         os.kill(worker, signal.SIGKILL)
-        until((home.folder / "second").exists, "a run after the restart")
-        until(lambda: _read(home, "second"), "its whole result")
+        written(home, "second")
     finally:
         daemon.send_signal(signal.SIGTERM)
         _, err = daemon.communicate()
     assert daemon.returncode == 143, err
 
 
-def _read(home: Home, name: str) -> str:
-    return str(until((home.folder / name).read_text, name))
+def written(home: Home, name: str) -> str:
+    """What a handler writes into a file, once it is there."""
+    file = home.folder / name
+    return str(until(lambda: file.exists() and file.read_text(), name))
 
 
 def test_php_runs_beside_it(
@@ -244,9 +244,8 @@ def test_it_unpacks_itself_once_for_its_user_alone(home: Home) -> None:
     assert [one.stat().st_ino for one in home.cache.iterdir()] == [made]
 
 
-def test_two_first_starts_at_once_share_one_folder(home: Home) -> None:
-    both = [home.start("--version") for _ in range(3)]
-    for process in both:
+def test_first_starts_at_once_share_one_folder(home: Home) -> None:
+    for process in [home.start("--version") for _ in range(3)]:
         _, err = process.communicate()
         assert (process.returncode, err) == (0, "")
     assert len(list(home.cache.iterdir())) == 1
