@@ -25,6 +25,7 @@ from pathlib import Path
 import a_day
 from bench import HOOK, connect, run
 from bench_queue import fresh
+from process_costs import children_of, cpu_seconds
 from servers import MariaDB, private_mariadb
 from wordpress import in_wordpress, make_site, missing_wordpress, plugin_folder
 from wpbridge.clock import SystemClock, to_text
@@ -87,8 +88,7 @@ class Daemon:
     def processes(self) -> list[int]:
         """The supervisor, then its workers."""
         pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-        return [pid, *map(int, children)]
+        return [pid, *children_of(pid)]
 
     def ran(self, count: int, *, each_seconds: float = 0.005) -> list[tuple[int, float, float]]:
         """Wait for so many runs, looking now and then: number, start and end of each."""
@@ -266,12 +266,6 @@ def questions(store: RunnerStore) -> dict[str, int]:
     statement = text(f"SHOW GLOBAL STATUS WHERE Variable_name IN {QUESTIONS}")
     rows = store.session.run(lambda c: c.execute(statement).fetchall())
     return {str(name): int(value) for name, value in rows}
-
-
-def cpu_seconds(pid: int) -> float:
-    """Of all threads of a process, in user and system mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # Two processes

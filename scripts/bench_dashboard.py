@@ -27,8 +27,8 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from bench import rows_of, run, secondary_keys
-from bench_daemon import cpu_seconds
 from bench_queue import fresh
+from process_costs import cpu_seconds
 from served import served
 from servers import MariaDB, private_mariadb
 from wpbridge.access import user_changes

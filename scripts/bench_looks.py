@@ -6,7 +6,6 @@ Each site is a database of one private MariaDB, with some actions. Prints one JS
 import argparse
 import contextlib
 import json
-import os
 import re
 import resource
 import signal
@@ -20,6 +19,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from process_costs import children_of, cpu_seconds, pss_mib
 from servers import MariaDB, private_mariadb
 from stores import make_store
 from wpbridge import Queue
@@ -110,9 +110,9 @@ def exporter(file: Path, minutes: float) -> dict[str, float]:
     with started(*words, ready="metrics at") as (process, address):
         time.sleep(15)
         family = family_of(process.pid)
-        before = cpu_seconds(family)
+        before = cpu_seconds_of(family)
         time.sleep(60 * minutes)
-        cpu = cpu_seconds(family) - before
+        cpu = cpu_seconds_of(family) - before
         times, text = [], b""
         for _ in range(SCRAPES):
             time.sleep(0.6)
@@ -124,7 +124,7 @@ def exporter(file: Path, minutes: float) -> dict[str, float]:
             "scrape_ms": round(statistics.median(times), 1),
             "scrape_ms_most": round(max(times), 1),
             "scrape_kb": round(len(text) / 1024),
-            "memory_mb": round(memory_mb(family), 1),
+            "memory_mb": pss_mib(family),
             "cpu_percent": round(100 * cpu / (60 * minutes), 1),
         }
 
@@ -135,70 +135,47 @@ def dashboard(file: Path, sites: int) -> dict[str, float]:
 
     words = ("serve", "--sites", str(file), "--home", "site0", "--listen", "127.0.0.1:0")
     with started(*words, ready="listening on") as (process, address):
-        begun = memory_mb([process.pid])
+        begun = pss_mib([process.pid])
         session = requests.Session()
         form = {"username": "anna", "password": PASSWORD}
         session.post(f"{address}/sites/sign-in", form, headers={"Origin": address})
         while 'class="badge mute">new' in session.get(f"{address}/sites/").text:
             time.sleep(0.2)
-        times, before = [], cpu_seconds([process.pid])
+        times, before = [], cpu_seconds_of([process.pid])
         for _ in range(SCRAPES):
             begin = time.perf_counter()
             answer = session.get(f"{address}/sites/")
             times.append(1000 * (time.perf_counter() - begin))
             answer.raise_for_status()
-        index_cpu = cpu_seconds([process.pid]) - before
-        with_index = memory_mb(family_of(process.pid))
+        index_cpu = cpu_seconds_of([process.pid]) - before
+        with_index = pss_mib(family_of(process.pid))
         opened = min(OPENED, sites - 1)
-        opening, before = [], cpu_seconds([process.pid])
+        opening, before = [], cpu_seconds_of([process.pid])
         for number in range(1, 1 + opened):
             begin = time.perf_counter()
             requests.get(f"{address}/s/site{number}/", allow_redirects=False, timeout=60)
             opening.append(1000 * (time.perf_counter() - begin))
-        open_cpu = cpu_seconds([process.pid]) - before
+        open_cpu = cpu_seconds_of([process.pid]) - before
         return {
             "index_cpu_ms": round(1000 * index_cpu / SCRAPES, 1),
             "open_site_cpu_ms": round(1000 * open_cpu / opened, 1),
             "index_ms": round(statistics.median(times), 1),
             "index_kb": round(len(answer.content) / 1024),
             "open_site_ms": round(statistics.median(opening), 1),
-            "memory_mb_begun": round(begun, 1),
-            "memory_mb_with_index": round(with_index, 1),
-            "memory_mb_with_16_sites": round(memory_mb(family_of(process.pid)), 1),
+            "memory_mb_begun": begun,
+            "memory_mb_with_index": with_index,
+            "memory_mb_with_16_sites": pss_mib(family_of(process.pid)),
         }
 
 
 def family_of(pid: int) -> list[int]:
-    """Return a process and its children that stay: copies that look at one site come and go."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    more = [int(child) for child in children.read_text().split()]
-    return [pid, *more] if more else [pid, *_threads_children(pid)]
+    """Return a process and its children. The copies that look at one site are children of these."""
+    return [pid, *children_of(pid)]
 
 
-def _threads_children(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            found += [int(child) for child in (task / "children").read_text().split()]
-    return found
-
-
-def memory_mb(pids: list[int]) -> float:
-    """Return the memory of processes, in which shared pages count once: their PSS."""
-    total = 0
-    for pid in pids:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE)[1])  # type: ignore[index]
-    return total / 1024
-
-
-def cpu_seconds(pids: list[int]) -> float:
+def cpu_seconds_of(pids: list[int]) -> float:
     """Return the processor time of processes and of their children that have ended."""
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += sum(int(fields[place]) for place in (11, 12, 13, 14))
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(cpu_seconds(pid, with_ended_children=True) for pid in pids)
 
 
 if __name__ == "__main__":

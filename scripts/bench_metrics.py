@@ -20,8 +20,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from bench import HOOK, SHAPES, fill, milliseconds, rows_of
-from bench_daemon import LONGEST_SECONDS, SETTLED_SECONDS, cpu_seconds, daemon
+from bench_daemon import LONGEST_SECONDS, SETTLED_SECONDS, daemon
 from bench_queue import fresh
+from process_costs import cpu_seconds
 from servers import MariaDB, private_mariadb
 from wpbridge.monitor.endpoint import FRESH_SECONDS
 from wpbridge.store.running.runner_store import RunnerStore

@@ -22,6 +22,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from process_costs import children_of, cpu_seconds, pss_mib
 from servers import MariaDB, private_mariadb
 from stores import make_store
 from wpbridge import Queue
@@ -112,9 +113,9 @@ class Daemon:
 
     def processes(self) -> dict[str, list[int]]:
         """The process ids, by what the processes are."""
-        host = [pid for pid in _children(self._process.pid) if "pollers:" in _words(pid)]
-        pollers = [pid for one in host for pid in _children(one)]
-        sites = [pid for pid in _children(self._process.pid) if "site:" in _words(pid)]
+        host = [pid for pid in children_of(self._process.pid) if "pollers:" in _words(pid)]
+        pollers = [pid for one in host for pid in children_of(one)]
+        sites = [pid for pid in children_of(self._process.pid) if "site:" in _words(pid)]
         return {
             "scheduler": [self._process.pid],
             "poller host": host,
@@ -142,39 +143,20 @@ def daemon(
             one.end()
 
 
-def _children(pid: int) -> list[int]:
-    try:
-        told = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
-    except OSError:
-        return []
-    return [int(one) for one in told.split()]
-
-
 def _words(pid: int) -> str:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_text("utf-8").replace("\0", " ")
     return ""
 
 
-def pss_mib(pids: list[int]) -> float:
-    """Memory in MiB; what processes share counts for each of them in part."""
-    kib = 0
-    for pid in filter(lambda pid: Path(f"/proc/{pid}").exists(), pids):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
-            if line.startswith("Pss:"):
-                kib += int(line.split()[1])
-    return round(kib / 1024, 1)
-
-
-def cpu_seconds(pids: list[int]) -> float:
+def cpu_seconds_of(pids: list[int]) -> float:
     """Processor time of processes so far."""
-    ticks = 0
+    seconds = 0.0
     for pid in pids:
         # A site's process may have ended, which does a day's upkeep.
         with contextlib.suppress(FileNotFoundError):
-            fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+            seconds += cpu_seconds(pid)
+    return seconds
 
 
 def asked(server: MariaDB) -> Counter[str]:
@@ -196,10 +178,10 @@ def idle(
         time.sleep(min(seconds, 15.0))
         kinds = one.processes()
         everyone = [pid for pids in kinds.values() for pid in pids]
-        before, cpu, began = asked(server), cpu_seconds(everyone), time.monotonic()
+        before, cpu, began = asked(server), cpu_seconds_of(everyone), time.monotonic()
         time.sleep(seconds)
         took, after = time.monotonic() - began, asked(server)
-        used = cpu_seconds(everyone) - cpu
+        used = cpu_seconds_of(everyone) - cpu
         return {
             "sites": sites,
             "users": one.users,
