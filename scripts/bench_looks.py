@@ -8,17 +8,21 @@ import contextlib
 import json
 import re
 import resource
+import secrets
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import requests
+
+from bench_metrics import scrape, scrape_anew
+from daemons import until
 from process_costs import children_of, cpu_seconds, pss_mib
 from servers import MariaDB, private_mariadb
 from stores import make_store
@@ -26,11 +30,12 @@ from wpbridge import Queue
 from wpbridge.access import user_changes
 from wpbridge.site.database import DatabaseAddress
 
-PASSWORD = "correct horse battery"  # noqa: S105 - it opens a queue of this run alone
+PASSWORD = secrets.token_hex()
 WPBRIDGE = (sys.executable, "-m", "wpbridge")
 SCRAPES = 20
 OPENED = 60
 """So many sites are opened one after the other."""
+LONGEST_SECONDS = 600.0
 
 
 def main() -> None:
@@ -46,7 +51,7 @@ def main() -> None:
         file = make_sites(Path(name), server, told.sites)
         parts = {
             "status": lambda: status(file),
-            "exporter": lambda: exporter(file, told.minutes),
+            "exporter": lambda: exporter(file, told.sites, told.minutes),
             "dashboard": lambda: dashboard(file, told.sites),
         }
         wanted = [told.only] if told.only else list(parts)
@@ -88,13 +93,13 @@ def status(file: Path) -> dict[str, float]:
 
 @contextlib.contextmanager
 def started(*words: str, ready: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a command until the end of the block; yield it, and the address that it told."""
+    """Run a command until the end of the block; yield it, and the host and port it listens on."""
     process = subprocess.Popen([*WPBRIDGE, *words], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
         address = ""
         for line in process.stderr:
-            if found := re.search(rf"{ready} (http\S+)", line):
+            if found := re.search(rf"{ready} http://([^/\s]+)", line):
                 address = found[1]
                 break
         assert address, "it has not started"
@@ -104,26 +109,25 @@ def started(*words: str, ready: str) -> Iterator[tuple[subprocess.Popen[str], st
         process.wait(60)
 
 
-def exporter(file: Path, minutes: float) -> dict[str, float]:
+def exporter(file: Path, sites: int, minutes: float) -> dict[str, float]:
     """`wpbridge exporter --sites`, some minutes after its first round."""
     words = ("exporter", "--sites", str(file), "--listen", "127.0.0.1:0")
     with started(*words, ready="metrics at") as (process, address):
-        time.sleep(15)
+        until(
+            lambda: scrape(address)[1].count("\nwpbridge_scrape_success{") == sites,
+            "a look at each site",
+            LONGEST_SECONDS,
+            pause=1.0,
+        )
         family = family_of(process.pid)
         before = cpu_seconds_of(family)
         time.sleep(60 * minutes)
         cpu = cpu_seconds_of(family) - before
-        times, text = [], b""
-        for _ in range(SCRAPES):
-            time.sleep(0.6)
-            begin = time.perf_counter()
-            with urllib.request.urlopen(address) as answer:  # noqa: S310 - of this host
-                text = answer.read()
-            times.append(1000 * (time.perf_counter() - begin))
+        times = [1000 * scrape_anew(address) for _ in range(SCRAPES)]
         return {
             "scrape_ms": round(statistics.median(times), 1),
             "scrape_ms_most": round(max(times), 1),
-            "scrape_kb": round(len(text) / 1024),
+            "scrape_kb": round(len(scrape(address)[1]) / 1024),
             "memory_mb": pss_mib(family),
             "cpu_percent": round(100 * cpu / (60 * minutes), 1),
         }
@@ -131,16 +135,19 @@ def exporter(file: Path, minutes: float) -> dict[str, float]:
 
 def dashboard(file: Path, sites: int) -> dict[str, float]:
     """`wpbridge serve --sites`: the index, and sites that are opened one after the other."""
-    import requests  # noqa: PLC0415 - only here
-
     words = ("serve", "--sites", str(file), "--home", "site0", "--listen", "127.0.0.1:0")
-    with started(*words, ready="listening on") as (process, address):
+    with started(*words, ready="listening on") as (process, place):
+        address = f"http://{place}"
         begun = pss_mib([process.pid])
         session = requests.Session()
         form = {"username": "anna", "password": PASSWORD}
         session.post(f"{address}/sites/sign-in", form, headers={"Origin": address})
-        while 'class="badge mute">new' in session.get(f"{address}/sites/").text:
-            time.sleep(0.2)
+        until(
+            lambda: 'class="badge mute">new' not in session.get(f"{address}/sites/").text,
+            "a look at each site",
+            LONGEST_SECONDS,
+            pause=0.2,
+        )
         times, before = [], cpu_seconds_of([process.pid])
         for _ in range(SCRAPES):
             begin = time.perf_counter()

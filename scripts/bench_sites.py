@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import random
+import secrets
 import shutil
 import statistics
 import subprocess
@@ -22,10 +23,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from daemons import until
 from process_costs import children_of, cpu_seconds, pss_mib
 from servers import MariaDB, private_mariadb
 from stores import make_store
 from wpbridge import Queue
+from wpbridge.errors import ConfigError
 from wpbridge.monitor import sites_state
 from wpbridge.site.database import DatabaseAddress
 
@@ -42,7 +45,10 @@ def bench(number):
 """
 QUESTIONS = ("Questions", "Com_select", "Connections")
 LONGEST_SECONDS = 300.0
-_PASSWORD = "bench"  # noqa: S105 - of accounts that live as long as this bench
+SETTLED_SECONDS = 15.0
+"""A daemon is left alone so long before it counts as idle: its first looks open every site."""
+PASSWORD = secrets.token_hex()
+"""Of all accounts on the server."""
 
 
 def sites_on(server: MariaDB, count: int) -> None:
@@ -57,9 +63,9 @@ def sites_on(server: MariaDB, count: int) -> None:
                 cursor.execute(f"CREATE DATABASE site{number}")
                 for table in tables:
                     cursor.execute(f"CREATE TABLE site{number}.{table} LIKE site0.{table}")
-            cursor.execute(f"CREATE USER u{number}@localhost IDENTIFIED BY '{_PASSWORD}'")
+            cursor.execute(f"CREATE USER u{number}@localhost IDENTIFIED BY '{PASSWORD}'")
             cursor.execute(f"GRANT ALL ON site{number}.* TO u{number}@localhost")
-        cursor.execute(f"CREATE USER u@localhost IDENTIFIED BY '{_PASSWORD}'")
+        cursor.execute(f"CREATE USER u@localhost IDENTIFIED BY '{PASSWORD}'")
         cursor.execute("GRANT ALL ON `site%`.* TO u@localhost")
 
 
@@ -88,7 +94,7 @@ class Daemon:
         names = [one.pw_name for one in pwd.getpwall() if one.pw_uid][:users]
         entries = [
             f'[[sites]]\nname = "s{n}"\nuser = "{names[n % len(names)]}"\nhandlers = ["acts"]\n'
-            f'dsn = "mysql://u{n if has_accounts else ""}:{_PASSWORD}@localhost/site{n}'
+            f'dsn = "mysql://u{n if has_accounts else ""}:{PASSWORD}@localhost/site{n}'
             f'?unix_socket={server.socket}"\n'
             for n in range(sites)
         ]
@@ -102,14 +108,32 @@ class Daemon:
     def wait(self, sites: int) -> float:
         """Wait until each site was looked at; return the seconds that it took."""
         began = time.monotonic()
-        while time.monotonic() - began < LONGEST_SECONDS:
-            with contextlib.suppress(Exception):
-                state = sites_state.read(self.state_file)
-                if state.count("idle") == sites:
-                    return time.monotonic() - began
-            time.sleep(0.1)
-        bad = [site for site in state.sites if site.condition != "idle"]
-        raise TimeoutError(f"{len(bad)} sites are not idle, such as {bad[:1]}")
+        until(
+            lambda: self._idle() == sites,
+            lambda: f"{sites} idle sites: {self._idle()} are",
+            LONGEST_SECONDS,
+            pause=0.1,
+        )
+        return time.monotonic() - began
+
+    def _idle(self) -> int:
+        # The daemon writes the file after its start.
+        with contextlib.suppress(ConfigError):
+            return sites_state.read(self.state_file).count("idle")
+        return 0
+
+    def ran(self, count: int) -> list[tuple[int, float]]:
+        """Wait until so many actions have run; return the number of each, and when it began."""
+        until(
+            lambda: len(self._stamps()) >= count,
+            lambda: f"{count} runs, of {len(self._stamps())}",
+            LONGEST_SECONDS,
+            pause=0.1,
+        )
+        return [(int(number), float(at)) for number, at in map(str.split, self._stamps())]
+
+    def _stamps(self) -> list[str]:
+        return self.stamps.read_text().splitlines()
 
     def processes(self) -> dict[str, list[int]]:
         """The process ids, by what the processes are."""
@@ -174,8 +198,7 @@ def idle(
     """An idle daemon: memory, statements and processor time."""
     with daemon(server, sites, users, has_accounts=has_accounts) as one:
         looked = one.wait(sites)
-        # After the first looks, which open every site.
-        time.sleep(min(seconds, 15.0))
+        time.sleep(min(seconds, SETTLED_SECONDS))
         kinds = one.processes()
         everyone = [pid for pids in kinds.values() for pid in pids]
         before, cpu, began = asked(server), cpu_seconds_of(everyone), time.monotonic()
@@ -207,12 +230,7 @@ def waits(server: MariaDB, sites: int, times: int, *flags: str) -> dict[str, Any
                 enqueued[number] = time.time()
                 queue.enqueue_async("bench", [number])
             time.sleep(chance.uniform(0.5, 1.5))
-        end = time.monotonic() + LONGEST_SECONDS
-        while len(told := one.stamps.read_text().splitlines()) < times:
-            if time.monotonic() > end:
-                raise TimeoutError(f"{len(told)} of {times} actions ran")
-            time.sleep(0.1)
-        found = sorted(float(at) - enqueued[int(n)] for n, at in (line.split() for line in told))
+        found = sorted(at - enqueued[number] for number, at in one.ran(times))
         return {
             "actions": times,
             "flags": list(flags),
