@@ -11,6 +11,7 @@ from typing import Final
 
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError, InputError
+from wpbridge.installing import written
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site
 from wpbridge.system import own_program
@@ -106,7 +107,7 @@ def started_site(
     path = _path(settings, env) if settings.php or settings.wp else None
     return StartedSite(
         name=_name(name, settings, site, folder),
-        label=" ".join(site.label.split()),
+        label=written.label_of(site),
         user=user,
         why_user=why_user,
         folder=folder,

@@ -6,7 +6,7 @@ crontab has the mark on the line above it. :func:`found` looks in all places of 
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from wpbridge import __version__
 from wpbridge.dataclass import dataclass
+from wpbridge.site.resolve import Site
 
 UNITS: Final = Path("/etc/systemd/system")
 """Where an administrator's own units lie."""
@@ -59,6 +60,11 @@ class Found:
     """Places that exist and that this user may not look into."""
 
 
+def label_of(site: Site) -> str:
+    """Return what a mark calls a site: as log lines do, and in one line."""
+    return " ".join(site.label.split())
+
+
 def mark(label: str, kind: Kind) -> str:
     """Return the line by which something is known as ours."""
     return f"# Written by wpbridge {__version__} for {label} (wpbridge install {kind})."
@@ -97,33 +103,42 @@ def cron_lines_of(text: str) -> list[Written]:
 def found(units: Path = UNITS, crontabs: Sequence[Path] = CRONTABS) -> Found:
     """Look for everything on this machine, of all sites. Nothing is changed."""
     unread: list[Path] = []
-    here: list[Written] = []
-    for file in _files(units, unread):
-        one = unit_of(_text(file, unread)) if file.suffix == ".service" else None
-        here += [replace(one, place=file)] if one else []
+    marked = [(file, unit_of(text)) for file, text in texts([units], unread, suffix=".service")]
     lines = [
         replace(one, place=file)
-        for place in crontabs
-        for file in _files(place, unread)
-        for one in cron_lines_of(_text(file, unread))
+        for file, text in texts(crontabs, unread)
+        for one in cron_lines_of(text)
     ]
-    return Found(units=here, cron_lines=lines, unread=unread)
+    return Found(
+        units=[replace(one, place=file) for file, one in marked if one],
+        cron_lines=lines,
+        unread=unread,
+    )
 
 
-def _files(place: Path, unread: list[Path]) -> Iterator[Path]:
-    try:
-        inside = sorted(place.iterdir()) if place.is_dir() else [place]
-        yield from (file for file in inside if file.is_file() and not file.is_symlink())
-    except OSError:
-        unread.append(place)
+def texts(
+    places: Iterable[Path], unread: list[Path], *, suffix: str = ""
+) -> Iterator[tuple[Path, str]]:
+    """Yield the files of some places, each with its text. Links are left out.
 
-
-def _text(file: Path, unread: list[Path]) -> str:
-    try:
-        return file.read_text("utf-8", "replace")
-    except OSError:
-        unread.append(file)
-        return ""
+    Args:
+        places: files, and folders of files. Those that do not exist are left out.
+        unread: gets the places and files that this user may not look into.
+        suffix: the end of the names that count.
+    """
+    for place in places:
+        try:
+            inside = sorted(place.iterdir()) if place.is_dir() else [place]
+            files = [file for file in inside if file.is_file() and not file.is_symlink()]
+        except OSError:
+            unread.append(place)
+            continue
+        for file in files:
+            if file.name.endswith(suffix):
+                try:
+                    yield file, file.read_text("utf-8", "replace")
+                except OSError:
+                    unread.append(file)
 
 
 def _sum(body: str) -> str:

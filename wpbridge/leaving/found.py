@@ -9,6 +9,7 @@ from typing import Final
 
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import SchemaError, SiteError
+from wpbridge.installing.written import label_of
 from wpbridge.leaving import machine
 from wpbridge.migrate.file_locations import state_folder
 from wpbridge.migrate.journal import header_of, name_of
@@ -73,7 +74,7 @@ def look(settings: Settings, site: Site, way: Connected, store: OpenStore, now: 
     known = runners(store.tables)
     dead = [one for one in known if is_dead(one, me)]
     folder, prefix = site.mu_plugins, store.names.prefix
-    label = " ".join(site.label.split())
+    label, there = label_of(site), None if folder is None else companion.read(folder)
     undated = len(store.leaving.undated(MOST_COUNTED))
     return Found(
         tables=[name for name in store.names.own if store.own.has(name)],
@@ -81,12 +82,12 @@ def look(settings: Settings, site: Site, way: Connected, store: OpenStore, now: 
         dead=[one for one in dead if one.claims],
         undated=undated,
         own_actions=len(store.leaving.own_actions(MOST_COUNTED)),
-        companion=_companion(folder, prefix),
+        companion=_companion(folder, there, prefix),
         has_sign=store.options.are_there() and store.options.read(SIGN) is not None,
         is_elsewhere=folder is None,
         bridge=_bridge(folder, prefix),
         index=_index(way),
-        lost=list(_lost(store, now, folder, undated)),
+        lost=list(_lost(store, now, there, undated)),
         journals=_journals(settings, store),
         started=[
             Left(what=what, command=command)
@@ -95,8 +96,7 @@ def look(settings: Settings, site: Site, way: Connected, store: OpenStore, now: 
     )
 
 
-def _companion(folder: Path | None, prefix: str) -> Path | None:
-    there = None if folder is None else companion.read(folder)
+def _companion(folder: Path | None, there: companion.Companion | None, prefix: str) -> Path | None:
     if folder is None or there is None or (there.sites and prefix not in there.sites):
         return None
     return folder / companion.FILE_NAME
@@ -121,7 +121,9 @@ def _index(way: Connected) -> str | None:
     return found.drop if found.is_ours else None
 
 
-def _lost(store: OpenStore, now: datetime, folder: Path | None, undated: int) -> Iterator[str]:
+def _lost(
+    store: OpenStore, now: datetime, there: companion.Companion | None, undated: int
+) -> Iterator[str]:
     if pauses := len(store.pauses.in_force(now)):
         yield plural(pauses, "pause")
     if keys := len(store.api_keys.all()):
@@ -132,15 +134,13 @@ def _lost(store: OpenStore, now: datetime, folder: Path | None, undated: int) ->
         yield f"what {plural(undated, 'action')} without a date waits for (canceled)"
     if zoned := store.reading.own_counts()[1]:
         yield f"the time zones of {plural(zoned, 'cron action')}"
-    there = None if folder is None else companion.read(folder)
     ours = there.sites.get(store.names.prefix) if there else None
     if ours is not None and ours.hooks:
         count = store.leaving.pending_of(ours.hooks, MOST_COUNTED)
         if count:
-            some = ", ".join(ours.hooks[:3]) + (", …" if len(ours.hooks) > 3 else "")  # noqa: PLR2004 - some
             yield (
                 f"what keeps PHP's runners off {plural(count, 'pending action')} of Python's hooks"
-                f" ({some}): they fail there without a callback (docs/how-to/"
+                f" ({some(ours.hooks, 3)}): they fail there without a callback (docs/how-to/"
                 "protect-python-hooks.md)"
             )
 
@@ -155,6 +155,11 @@ def _journals(settings: Settings, store: OpenStore) -> list[Path]:
     ours = {file for file in files if (header_of(file) or {}).get("site") == name_of(store)}
     beside = {file for file in files for one in ours if file.name.startswith(f"{one.name}.")}
     return sorted(ours | beside)
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Return the first of some names, for people."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def left_of(found: Found, *, with_index: bool, with_bridge: bool) -> list[Left]:

@@ -26,12 +26,9 @@ def units(label: str, folder: Path | None = None) -> Iterator[tuple[str, str]]:
         label: what log lines call the site.
         folder: of the units; None for the system's.
     """
-    for file in _files([folder or written.UNITS]):
-        text = _text(file)
-        if file.suffix != ".service" or not _STARTS.search(text):
-            continue
+    for file, text in written.texts([folder or written.UNITS], [], suffix=".service"):
         mark = written.unit_of(text)
-        if mark is None or mark.label == label:
+        if _STARTS.search(text) and (mark is None or mark.label == label):
             name = shlex.quote(file.name.replace("@.", "@NAME."))
             rm = f"rm {shlex.quote(str(file))}"
             yield f"the unit {file}", f"systemctl disable --now {name}; {rm}"
@@ -44,27 +41,10 @@ def cron_lines(label: str, places: Sequence[Path] | None = None) -> Iterator[tup
         label: what log lines call the site.
         places: crontabs and folders of them; None for the system's.
     """
-    for file in _files(written.CRONTABS if places is None else places):
-        text = _text(file)
+    # Only root may look into all of them; whoever is not root has written nothing there.
+    for file, text in written.texts(written.CRONTABS if places is None else places, []):
         others = {one.line for one in written.cron_lines_of(text) if one.label != label}
         edit = f"crontab -u {file.name} -e" if file.parent.name in _OF_USERS else f"edit {file}"
         for number, line in enumerate(text.splitlines(), 1):
             if _LINE.match(line) and line not in others:
                 yield f"line {number} of the crontab {file}", f"{edit}: {line.strip()}"
-
-
-def _files(places: Sequence[Path]) -> Iterator[Path]:
-    for place in places:
-        try:
-            inside = sorted(place.iterdir()) if place.is_dir() else [place]
-            yield from (file for file in inside if file.is_file() and not file.is_symlink())
-        except OSError:
-            # Only root may look there; whoever is not root has written nothing there.
-            continue
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text("utf-8", "replace")
-    except OSError:
-        return ""

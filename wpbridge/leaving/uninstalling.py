@@ -14,7 +14,7 @@ from wpbridge.action import OWN_GROUP
 from wpbridge.clock import SystemClock
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
-from wpbridge.leaving.found import Found, Left, left_of, look
+from wpbridge.leaving.found import Found, Left, left_of, look, some
 from wpbridge.plugin import companion, cron_bridge
 from wpbridge.plugin.own_hooks import SIGN
 from wpbridge.runner.identity import identity
@@ -99,8 +99,7 @@ def _refusal(found: Found, *, may_lose: bool) -> str:
 
 
 def _named(live: Sequence[RunnerRecord]) -> str:
-    names = [f"pid {one.pid} on {one.host}" for one in live[:_NAMED]]
-    return ", ".join(names) + (", …" if len(live) > _NAMED else "")
+    return some([f"pid {one.pid} on {one.host}" for one in live], _NAMED)
 
 
 def _words(found: Found, *, with_index: bool, with_bridge: bool) -> list[str]:
