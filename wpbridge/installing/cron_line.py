@@ -5,7 +5,6 @@ in it. Each site's run starts in another second of the minute, so that many site
 all start at once.
 """
 
-import re
 import shlex
 import zlib
 from typing import Final
@@ -13,7 +12,7 @@ from typing import Final
 from wpbridge.dataclass import dataclass
 from wpbridge.errors import ConfigError
 from wpbridge.installing import written
-from wpbridge.installing.started_site import StartedSite
+from wpbridge.installing.started_site import StartedSite, one_line
 
 _SPREAD_SECONDS: Final = 20
 """Runs begin within so many seconds of the minute."""
@@ -68,6 +67,5 @@ def _word(word: str) -> str:
     cron makes a line break of % unless there is a backslash before it. Some crons take that
     backslash away and others leave it to the shell, so it stands outside of quotes.
     """
-    if re.search(r"[\x00-\x1f\x7f]", word):
-        raise ConfigError(f"{word!r} has a line break or another control character in it")
-    return r"\%".join(shlex.quote(part) if part else "" for part in word.split("%")) or "''"
+    parts = one_line(word).split("%")
+    return r"\%".join(shlex.quote(part) if part else "" for part in parts) or "''"

@@ -127,6 +127,17 @@ def started_site(
     )
 
 
+def one_line(text: str) -> str:
+    """Return a text that may stand in a unit or a crontab.
+
+    Raises:
+        ConfigError: it has a line break or another control character in it.
+    """
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise ConfigError(f"{text!r} has a line break or another control character in it")
+    return text
+
+
 def _user(site: Site, run_as: str | None) -> tuple[pwd.struct_passwd, str]:
     if run_as is not None:
         try:

@@ -10,9 +10,8 @@ from importlib import resources
 from typing import Final
 
 from wpbridge.dataclass import dataclass
-from wpbridge.errors import ConfigError
 from wpbridge.installing import written
-from wpbridge.installing.started_site import StartedSite
+from wpbridge.installing.started_site import StartedSite, one_line
 from wpbridge.site.config import Settings
 
 _TEMPLATE: Final = "wpbridge@.service"
@@ -124,7 +123,4 @@ def _quoted(text: str) -> str:
 
 def _escaped(value: object) -> str:
     """Write a value in which % stands for itself."""
-    text = str(value)
-    if re.search(r"[\x00-\x1f\x7f]", text):
-        raise ConfigError(f"{text!r} has a line break or another control character in it")
-    return text.replace("%", "%%")
+    return one_line(str(value)).replace("%", "%%")
