@@ -15,10 +15,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
+
+from project import extras_with_wheels
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FETCHED: Final = ROOT / "build" / "pythons"
@@ -31,8 +32,6 @@ _PACKAGES: Final = (
     *("libbz2-1.0", "libzstd1", "libuuid1", "libreadline8t64", "libtinfo6", "libgcc-s1"),
 )
 _TESTS: Final = ("tests/unit", "tests/contract", "-n", "2")
-_NOT_EXTRAS: Final = {"fast"}
-"""The driver in C may have to be built."""
 
 
 def found() -> dict[str, Path]:
@@ -163,8 +162,7 @@ def test(words: Sequence[str]) -> int:
 def _tested(version: str, place: Path, words: Sequence[str]) -> int:
     folder = ROOT / "build" / f"environment-{version}"
     subprocess.run([place, "-m", "venv", "--clear", "--without-pip", folder], check=True)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    extras = ",".join(sorted(project["optional-dependencies"].keys() - _NOT_EXTRAS))
+    extras = ",".join(extras_with_wheels(ROOT))
     _run(
         *("-m", "pip", "--python", str(folder / "bin" / "python"), "install", "--quiet"),
         *("--disable-pip-version-check", "--only-binary", "pycurl"),

@@ -7,16 +7,16 @@ checkout gives the same bytes.
 
 import hashlib
 import os
-import re
 import stat
 import subprocess
 import sys
 import tempfile
-import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
+
+from project import libraries_of, version_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 LOCK: Final = ROOT / "scripts" / "pyz.lock"
@@ -62,13 +62,6 @@ def build(folder: Path) -> Path:
     return place
 
 
-def version() -> str:
-    """Return the version of this checkout."""
-    text = (ROOT / "wpbridge" / "__init__.py").read_text("utf-8")
-    [told] = re.findall(r'^__version__ = "(.+)"$', text, re.MULTILINE)
-    return str(told)
-
-
 def _files(wheel: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the files of a wheel that belong into the folder in which Python searches."""
     with zipfile.ZipFile(wheel) as archive:
@@ -86,7 +79,7 @@ def _write(place: Path, files: Mapping[str, bytes]) -> None:
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     scripts = ROOT / "scripts"
     start = (scripts / "pyz_start.py").read_text("utf-8")
-    start = start.replace("@BUILD@", f"{version()}-{digest.hexdigest()[:16]}")
+    start = start.replace("@BUILD@", f"{version_of(ROOT)}-{digest.hexdigest()[:16]}")
     first = {
         "__main__.py": (scripts / "pyz_main.py").read_bytes(),
         "pyz_start.py": start.encode(),
@@ -130,7 +123,7 @@ def _pip(folder: Path, *wanted: str, is_pyyaml: bool) -> None:
 
 def lock() -> None:
     """Write the lock anew, with the newest libraries that fit."""
-    told = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
+    told = libraries_of(ROOT)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         pyyaml = [one for one in told if one.startswith("pyyaml")]

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Final
 
 import assets
 import sbom
+from project import extras_with_wheels, version_of
 from wpbridge.deprecated.register import DEPRECATED, is_due, numbers_of
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -38,8 +38,6 @@ COPIES: Final = (
 """Files that repeat the version because npm and its readers want it."""
 SECTIONS: Final = ("Security", "Removed", "Deprecated", "Added", "Changed", "Fixed")
 """Their order in the changelog."""
-NO_WHEELS: Final = frozenset({"fast"})
-"""Extras that the bill of all extras leaves out: mysqlclient has no wheels."""
 SUMS: Final = "SHA256SUMS"
 NOTES: Final = "RELEASE-NOTES.md"
 
@@ -153,12 +151,6 @@ def prepare(work: Path, wish: Wish) -> None:
     git(work, "commit", "--quiet", "--message", f"Release {wish.version}")
 
 
-def version_of(root: Path) -> str:
-    """Return the version of a tree."""
-    [found] = re.findall(r'^__version__ = "(.+)"$', (root / INIT).read_text("utf-8"), re.MULTILINE)
-    return str(found)
-
-
 def unreleased(changelog: str) -> str:
     """Return what stands below the heading Unreleased."""
     return section(changelog, "Unreleased")
@@ -259,15 +251,10 @@ def bills(work: Path, files: Path) -> None:
     version = wheel.name.split("-")[1]
     try:
         sbom.write(work, wheel, (), files / f"wpbridge-{version}.cdx.json")
-        sbom.write(work, wheel, extras_of(work), files / f"wpbridge-{version}-all-extras.cdx.json")
+        extras = extras_with_wheels(work)
+        sbom.write(work, wheel, extras, files / f"wpbridge-{version}-all-extras.cdx.json")
     except sbom.NoBill as error:
         raise Refused(str(error)) from error
-
-
-def extras_of(tree: Path) -> list[str]:
-    """Return the extras of a tree of which there are wheels."""
-    project = tomllib.loads((tree / "pyproject.toml").read_text("utf-8"))["project"]
-    return sorted(set(project["optional-dependencies"]) - NO_WHEELS)
 
 
 def message_of(files: Path, wish: Wish) -> Path:

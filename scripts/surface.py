@@ -9,7 +9,6 @@ import dataclasses
 import inspect
 import re
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import click
 
 import docs
+import project
 import wpbridge
 from wpbridge import client, events
 from wpbridge.cli.exit_codes import Exit
@@ -33,7 +33,6 @@ from wpbridge.web.routes import ROUTES
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "tests" / "surface"
 REFERENCE = ROOT / "docs" / "reference"
-
 
 _INNER = frozenset(
     f"Context.{name}"
@@ -162,8 +161,7 @@ def codes() -> Iterator[str]:
     yield from (f"exit {int(code)} {code.name}" for code in Exit)
     yield from (f"check {check.name}" for check in CHECKS)
     yield from (f"alert {name}" for name in RULES)
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    yield from (f"extra {name}" for name in project["optional-dependencies"])
+    yield from (f"extra {name}" for name in project.extras_of(ROOT))
 
 
 KINDS: dict[str, Callable[[], Iterator[str]]] = {

@@ -17,6 +17,7 @@ import assets
 import release
 import sbom
 from conftest import needs
+from project import version_of
 from release import NOTES, SUMS, Refused, Wish
 from wpbridge import __version__
 from wpbridge.deprecated.register import numbers_of
@@ -199,7 +200,7 @@ def test_a_release_gives_the_checkout_files_commit_and_tag(
     for file in files:
         if file.name != SUMS:
             assert f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" in message
-    assert release.version_of(tree) == NEXT
+    assert version_of(tree) == NEXT
     changed = set(git(tree, "diff", "--name-only", "HEAD~1").splitlines())
     assert {"CHANGELOG.md", str(release.DOCKERFILE), "wpbridge/__init__.py"} <= changed
     assert all(
