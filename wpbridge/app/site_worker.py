@@ -15,6 +15,7 @@ from wpbridge.daemon.sites.packing import unpacked
 from wpbridge.daemon.sites.users import limit
 from wpbridge.errors import ConfigError, WpbridgeError
 from wpbridge.site.config import Settings
+from wpbridge.telling.reasons import one_line
 
 REFUSED: int = 78
 """The exit code of a process whose site cannot be run."""
@@ -32,8 +33,7 @@ def serve_site(told: str) -> NoReturn:
         _say(descriptor, event="php", workers=settings.php_workers if settings.php else 0)
         code = serve(settings, f"1:{descriptor}:")
     except WpbridgeError as error:
-        reason = "; ".join(str(error).splitlines())
-        _say(descriptor, event="refused", reason=reason)
+        _say(descriptor, event="refused", reason=one_line(error))
         code = REFUSED
     raise SystemExit(code)
 

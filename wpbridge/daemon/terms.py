@@ -9,9 +9,8 @@ from typing import Final
 from wpbridge.daemon.fleet import Fleet
 from wpbridge.daemon.scaling import ScalingTerms
 from wpbridge.dataclass import dataclass
-from wpbridge.errors import WpbridgeError
-from wpbridge.outcome import class_name
 from wpbridge.telling.log import tell
+from wpbridge.telling.reasons import one_line
 
 _KEPT: Final = "the old workers"
 
@@ -58,10 +57,7 @@ class CurrentTerms:
         try:
             terms = self._read()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it meets, the daemon goes on
-            is_ours = isinstance(error, WpbridgeError)
-            told = str(error) if is_ours else f"{class_name(error)}: {error}"
-            why = "; ".join(" ".join(line.split()) for line in told.splitlines())
-            tell("daemon.reload_refused", error=why, kept=_KEPT)
+            tell("daemon.reload_refused", error=one_line(error), kept=_KEPT)
             return
         tell("daemon.reloading")
         self._offered = terms

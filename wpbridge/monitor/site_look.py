@@ -31,6 +31,7 @@ from wpbridge.store.opened import OpenStore
 from wpbridge.store.reading.network_sites import CAP, NetworkSites
 from wpbridge.system.forked import Done, NotBefore, Piece, run_each
 from wpbridge.system.trusted_files import LIFTS
+from wpbridge.telling.reasons import LONGEST_REASON, one_line
 
 SECONDS: Final = 10.0
 """A look at a site, or at all blogs of a network, is given up after so long."""
@@ -41,7 +42,6 @@ MOST_BLOGS: Final = 1_000
 MOST_WHOLE: Final = 60
 """The blogs of a larger network are only counted, many with one statement."""
 _STATEMENT_SECONDS: Final = 5.0
-_LONGEST: Final = 500
 _NO_USER: Final = -1
 _NEEDED: Final = (
     "store.reading.gauges",
@@ -208,7 +208,7 @@ def _answer(entry: SiteEntry, reading: Reading) -> bytes:
         site = site_of(entry, reading)
         looks = _network(entry, site, now) if entry.is_network(site) else [_alone(entry, site, now)]
     except Exception as error:  # noqa: BLE001 - whatever a site has, it is told of that site
-        looks = [SiteLook(name=entry.name, at=now, problem=reason_of(error))]
+        looks = [SiteLook(name=entry.name, at=now, problem=one_line(error)[:LONGEST_REASON])]
     seconds = round(clock.monotonic() - began, 3)
     return json.dumps([replace(one, seconds=seconds).to_json() for one in looks]).encode()
 
@@ -282,14 +282,8 @@ def _blog(entry: SiteEntry, site: Site, now: datetime) -> SiteLook:
     try:
         return _alone(entry, site, now)
     except WpbridgeError as error:
-        return SiteLook(name=entry.name, at=now, problem=reason_of(error))
+        return SiteLook(name=entry.name, at=now, problem=one_line(error)[:LONGEST_REASON])
 
 
 def _bound(session: Session) -> None:
     session.statement_seconds = _STATEMENT_SECONDS
-
-
-def reason_of(error: Exception) -> str:
-    """Return an error as one line for people, which is not long."""
-    told = str(error) if isinstance(error, WpbridgeError) else f"{type(error).__name__}: {error}"
-    return "; ".join(" ".join(line.split()) for line in told.splitlines())[:_LONGEST]

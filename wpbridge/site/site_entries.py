@@ -31,11 +31,28 @@ _OF_ONE_SITE: Final = (
 )
 """Variables of the environment that mean one site, so they count for none of a list."""
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]|\.(?!\.)){0,62}")
+_BLOG_NAME: Final = re.compile(r"(.+)\.([1-9][0-9]{0,14})")
 
 
 def is_site_name(name: object) -> bool:
     """Tell whether a site may be called so: a name fits into addresses, labels and file names."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+class BlogName(NamedTuple):
+    """The name of a site that is a blog of a network: ``NETWORK.NUMBER``."""
+
+    network: str
+    blog_id: int
+
+    def __str__(self) -> str:
+        return f"{self.network}.{self.blog_id}"
+
+    @classmethod
+    def of(cls, name: str) -> "BlogName | None":
+        """Read a name; None for one of another form. Each blog has one spelling."""
+        found = _BLOG_NAME.fullmatch(name)
+        return None if found is None else cls(found[1], int(found[2]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +109,7 @@ class SiteEntry:
 
     def of_blog(self, blog_id: int) -> "SiteEntry":
         """Return the entry of one blog of this network, named ``NETWORK.NUMBER``."""
-        name = f"{self.name}.{blog_id}"
+        name = str(BlogName(self.name, blog_id))
         return replace(self, name=name, network=False, blog_id=blog_id, url=None)
 
     def settings(self, env: Mapping[str, str]) -> Settings:

@@ -15,12 +15,19 @@ from typing import Final, NamedTuple
 from wpbridge.errors import ConfigError, SiteError
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import DEFAULT_PREFIX
-from wpbridge.site.site_entries import SiteEntry, SiteFault, SiteList, ToldSite, is_site_name
+from wpbridge.site.site_entries import (
+    BlogName,
+    SiteEntry,
+    SiteFault,
+    SiteList,
+    ToldSite,
+    is_site_name,
+)
 from wpbridge.site.site_folders import folders_of, site_name, wordpresses
 from wpbridge.site.site_list_file import sites_of_file
 from wpbridge.system import trusted_files as trust
 
-__all__ = ("MOST_SITES", "SiteEntry", "SiteFault", "SiteList", "read_sites")
+__all__ = ("MOST_SITES", "BlogName", "SiteEntry", "SiteFault", "SiteList", "read_sites")
 
 MOST_SITES: Final = 10_000
 """A list may have so many sites."""
@@ -187,8 +194,8 @@ def _named(seen: list[_Seen], faults: list[SiteFault]) -> tuple[SiteEntry, ...]:
 
 
 def _is_blog_of(name: str, networks: set[str]) -> bool:
-    network, _, blog = name.rpartition(".")
-    return network in networks and blog.isdecimal()
+    blog = BlogName.of(name)
+    return blog is not None and blog.network in networks
 
 
 def _derived(entry: SiteEntry) -> str:

@@ -13,6 +13,7 @@ DOOR: Final = (
     "log",
     "metrics",
     "numbers",
+    "reasons",
     "sentry",
     "traces",
     "visible",

@@ -23,7 +23,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.daemon.sites.look_threads import ConnectionSet, LookThread
 from wpbridge.daemon.sites.packing import unpacked
 from wpbridge.dataclass import dataclass
-from wpbridge.errors import StoreError, StoreUnavailable, WpbridgeError
+from wpbridge.errors import StoreError, StoreUnavailable
 from wpbridge.queue import wake
 from wpbridge.site.database import DatabaseAddress
 from wpbridge.site.resolve import Site, resolve
@@ -33,6 +33,7 @@ from wpbridge.store.database.session import Session
 from wpbridge.store.reading.network_sites import NetworkSites
 from wpbridge.store.running.looks import IdleLook, LookedQueue
 from wpbridge.system.links import LinkReader
+from wpbridge.telling.reasons import LONGEST_REASON, one_line
 
 SILENT_SECONDS: Final = 60.0
 """A runner whose beat is older may have died with actions in hand."""
@@ -46,7 +47,6 @@ ANEW_SECONDS: Final = 300.0
 """Files and tables are looked at again after so long, and when a file has changed."""
 MOST_BLOGS: Final = 2_000
 """So many blogs of one network are sites."""
-_LONGEST_REASON: Final = 500
 _FILES: Final = "files"
 
 Server: TypeAlias = tuple[object, ...]
@@ -128,7 +128,7 @@ class Poller:
         except Exception as error:  # noqa: BLE001 - whatever a site has, the others are looked at
             site.queue = site.address = None
             site.is_slow = isinstance(error, StoreError)
-            self._answer(site, reason=_reason(error))
+            self._answer(site, reason=one_line(error)[:LONGEST_REASON])
 
     def _read(self, site: PolledSite) -> None:
         """Find the site's database, unless that is known, and go on in a thread of its server."""
@@ -254,13 +254,3 @@ def _status(place: Path) -> object:
     except OSError as error:
         return error.errno
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError):
-        told = f"{error.filename or 'it'}: {error.strerror}"
-    elif isinstance(error, WpbridgeError):
-        told = str(error)
-    else:
-        told = f"{type(error).__name__}: {error}"
-    return "; ".join(" ".join(line.split()) for line in told.splitlines())[:_LONGEST_REASON]

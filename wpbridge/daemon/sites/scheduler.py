@@ -25,11 +25,11 @@ from wpbridge.errors import WpbridgeError
 from wpbridge.monitor.sites_state import SitesState
 from wpbridge.site.site_list import SiteEntry, SiteList
 from wpbridge.telling.log import tell
+from wpbridge.telling.reasons import LONGEST_REASON, one_line
 
 TICK_SECONDS: Final = 0.2
 LIST_SECONDS: Final = 60.0
 """The list is read again after so long."""
-_LONGEST_REASON: Final = 500
 _MOST_BLOGS: Final = 1 << 62
 
 
@@ -132,7 +132,7 @@ class Scheduler:
         try:
             found = self._read_list(self._terms.place)
         except (WpbridgeError, OSError) as error:
-            problem = _line(error)
+            problem = one_line(error)
             if problem != self._status.list_problem:
                 tell("sites.list_refused", place=str(self._terms.place), reason=problem)
             self._status.list_problem = problem
@@ -190,7 +190,7 @@ class Scheduler:
         if "woken" in message:
             self._schedule.woken(site, now)
         elif "reason" in message:
-            reason = str(message["reason"])[:_LONGEST_REASON]
+            reason = str(message["reason"])[:LONGEST_REASON]
             self._runs.tell_bad(site, self._schedule.look_failed(site, reason, now))
         elif "blogs" in message:
             blogs = [int(blog) for blog in message["blogs"] if 0 < int(blog) < _MOST_BLOGS]
@@ -258,7 +258,7 @@ class Scheduler:
         try:
             self._terms = self._reload()
         except (WpbridgeError, OSError) as error:
-            tell("daemon.reload_refused", error=_line(error), kept="the old settings")
+            tell("daemon.reload_refused", error=one_line(error), kept="the old settings")
         else:
             tell("daemon.reloading")
             self._schedule.terms, self._runs.terms = self._terms.scheduling, self._terms.process
@@ -268,7 +268,3 @@ class Scheduler:
 
     def _set_stage(self, stage: Any) -> None:
         self._status.stage = stage
-
-
-def _line(error: Exception) -> str:
-    return "; ".join(str(error).splitlines())

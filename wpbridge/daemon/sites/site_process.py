@@ -19,12 +19,12 @@ from wpbridge.daemon.sites.users import SystemUser, environment
 from wpbridge.daemon.worker_process import Child, handed_file
 from wpbridge.dataclass import dataclass
 from wpbridge.site.site_list import SiteEntry
+from wpbridge.telling.reasons import LONGEST_REASON
 from wpbridge.telling.visible import visible
 
 OUTPUT_BYTES: Final = 64 << 10
 """So much of what a site's process prints is passed on in a second. More makes it wait."""
 _LONGEST_LINE: Final = 4096
-_LONGEST_REASON: Final = 500
 COUNTED: Final = ("claimed", "complete", "failed", "retried", "canceled", "released", "lost")
 
 
@@ -99,7 +99,7 @@ class SiteProcess:
             case "php":
                 self.php_workers = min(self.php_granted, max(0, int(message["workers"])))
             case "refused":
-                self.refusal = visible(str(message["reason"]))[:_LONGEST_REASON]
+                self.refusal = visible(str(message["reason"]))[:LONGEST_REASON]
             case _:
                 pass
 
@@ -132,7 +132,7 @@ class SiteProcess:
         lines = [visible(line.decode("utf-8", "replace")) for line in whole]
         told = [line for line in lines if line.strip()]
         if told:
-            self.last_line = told[-1][:_LONGEST_REASON]
+            self.last_line = told[-1][:LONGEST_REASON]
         return told, bool(got) and self.passed_on < OUTPUT_BYTES
 
     def close_output(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from wpbridge.errors import ConfigError
-from wpbridge.site.site_list import SiteEntry, SiteList, read_sites
+from wpbridge.site.site_list import BlogName, SiteEntry, SiteList, read_sites
 from wpbridge.telling.log import tell
 
 FRESH_SECONDS: Final = 10.0
@@ -37,11 +37,11 @@ class Listing:
         found = self._entries.get(name)
         if found is not None:
             return None if found.network else found
-        network, _, blog = name.rpartition(".")
-        above = self._entries.get(network)
-        if above is None or not above.may_be_network or not _is_blog(blog):
+        blog = BlogName.of(name)
+        above = None if blog is None else self._entries.get(blog.network)
+        if blog is None or above is None or not above.may_be_network:
             return None
-        return above.of_blog(int(blog))
+        return above.of_blog(blog.blog_id)
 
     async def _read(self) -> None:
         try:
@@ -55,8 +55,3 @@ class Listing:
 
     def _take(self, listed: SiteList) -> None:
         self._entries = {entry.name: entry for entry in listed.sites}
-
-
-def _is_blog(told: str) -> bool:
-    # One spelling for each blog: two would be two sites of one queue.
-    return told.isascii() and told.isdecimal() and not told.startswith("0") and len(told) < 16  # noqa: PLR2004
