@@ -49,7 +49,7 @@ def missing_users() -> str | None:
     """Why processes of other users cannot be started here; None where they can."""
     if not IS_ROOT:
         return "needs root"
-    for place in (Path(sys.executable), Path(__file__)):
+    for place in (Path(sys.executable), Path(sys.executable).resolve(), Path(__file__)):
         if any(not one.stat().st_mode & 0o001 for one in place.parents):
             return f"{place} is in a folder that other users must not enter"
     return None
@@ -152,8 +152,10 @@ class Host:
         assert tomllib.loads(new.read_text())
         new.replace(self.list)
 
-    def start(self, *flags: str, env: Mapping[str, str] = {}) -> warm.Popen:
-        """Start the daemon."""
+    def start(
+        self, *flags: str, env: Mapping[str, str] = {}, python: str = sys.executable
+    ) -> warm.Popen:
+        """Start the daemon, by this Python or another one."""
         clean = {k: v for k, v in os.environ.items() if not k.startswith("WPBRIDGE_")}
         quick = {
             "--poll-interval": "0.3s",
@@ -166,16 +168,7 @@ class Host:
         words = [word for pair in quick.items() for word in pair]
         with (self.folder / "err").open("ab") as err:
             daemon = warm.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "wpbridge",
-                    "work",
-                    "--sites",
-                    str(self.list),
-                    *words,
-                    *flags,
-                ],
+                [python, "-m", "wpbridge", "work", "--sites", str(self.list), *words, *flags],
                 cwd=self.folder,
                 stdout=err,
                 stderr=err,

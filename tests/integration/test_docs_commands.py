@@ -455,6 +455,9 @@ def _over_mysql(server: MariaDB, name: str, folder: Path, env: Mapping[str, str]
     _each(connection, "CREATE TABLE kept_{0} AS SELECT * FROM {0}")
 
     def reset() -> None:
+        # What an earlier block has added: else `uninstall` would ask before it loses them.
+        for callers in ("api_keys", "users"):
+            execute(server, f"DROP TABLE IF EXISTS {name}.wp_wpbridge_{callers}")
         restore = "DELETE FROM {0}", "INSERT INTO {0} SELECT * FROM kept_{0}"
         try:
             _each(connection, *restore)

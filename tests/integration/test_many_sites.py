@@ -288,6 +288,29 @@ def test_each_blog_of_a_network_is_a_site(
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="needs root")
+def test_a_python_that_the_user_may_not_run_is_named(
+    host: Host, add: AddSite, tmp_path: Path
+) -> None:
+    # Given an installation in a folder that only root may enter
+    tmp_path.chmod(0o700)
+    installed = Path(sys.prefix)
+    shutil.copy(installed / "pyvenv.cfg", tmp_path)
+    (tmp_path / "lib").symlink_to(installed / "lib")
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    # When it runs a site of another user
+    add("shop").enqueue(1)
+    host.start(python=str(python))
+    # Then the site's reason says what to do
+    site = host.told("shop", lambda s: s.reason, "has a reason")
+    assert site.reason == (
+        f"the user {host.users[0]} may not run {python}: install wpbridge where the users of all"
+        " sites may run it, such as below /opt"
+    )
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root")
 def test_processes_of_two_users_cannot_reach_each_other(host: Host, add: AddSite) -> None:
     looks = """
 import os

@@ -3,9 +3,11 @@
 What they print is passed on, so much in a second for each of them.
 """
 
+import errno
 import logging
 import selectors
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -15,6 +17,7 @@ from wpbridge.daemon.sites import site_process
 from wpbridge.daemon.sites.running import NextProcess, Running, outcome_of
 from wpbridge.daemon.sites.schedule import Schedule, ScheduledSite
 from wpbridge.daemon.sites.site_process import SiteProcess, SiteTerms
+from wpbridge.daemon.sites.users import SystemUser
 from wpbridge.daemon.worker_process import RECYCLED
 from wpbridge.daemon.worker_slots import LOUD_DEATHS
 from wpbridge.telling.log import tell
@@ -143,8 +146,7 @@ class SiteRuns:
                 php=start.php,
             )
         except OSError as error:
-            reason = f"no process can be started: {error.filename}: {error.strerror}"
-            self.tell_bad(site, self.running.failed(site, reason, now))
+            self.tell_bad(site, self.running.failed(site, _why(error, site.user), now))
             return
         self.running.started(start, process)
         self._selector.register(process.child, selectors.EVENT_READ, process)
@@ -200,3 +202,13 @@ class SiteRuns:
             for line in lines:
                 self._show(line)
             goes_on = goes_on and bool(lines)
+
+
+def _why(error: OSError, user: SystemUser) -> str:
+    """Say why no process could be started."""
+    if error.errno == errno.EACCES:
+        return (
+            f"the user {user.name} may not run {sys.executable}: install wpbridge where the users"
+            " of all sites may run it, such as below /opt"
+        )
+    return f"no process can be started: {error.filename}: {error.strerror}"
