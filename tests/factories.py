@@ -11,6 +11,7 @@ from wpbridge.codec import args as args_codec
 from wpbridge.codec import schedule as schedule_codec
 from wpbridge.executors.handlers import Context
 from wpbridge.store.bulk.rows import WholeRow
+from wpbridge.store.records import Pause
 from wpbridge.store.running.runner_store import RunnerStore
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
@@ -98,3 +99,9 @@ def bucketed(seconds: float, bounds: Sequence[float]) -> tuple[int, ...]:
     """Return the buckets of one duration or wait."""
     place = bisect_left(bounds, seconds)
     return tuple(int(place == number) for number in range(len(bounds) + 1))
+
+
+def pauses_of(hook: str, group: str) -> list[Pause]:
+    """One pause of each kind that keeps a hook in a group from starting."""
+    of_hook, of_group = Pause(kind="hook", name=hook), Pause(kind="group", name=group)
+    return [Pause(kind="all", name=""), of_hook, of_group]

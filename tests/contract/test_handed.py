@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 import invariants
-from factories import NOW, insert, make_new
+from factories import NOW, insert, make_new, pauses_of
 from rows import change, column, query
 from stores import again
 from wpbridge.action import Claim, ClaimId
@@ -208,15 +208,7 @@ def test_an_old_message_starts_nothing(
     assert after == before
 
 
-@pytest.mark.parametrize(
-    "pause",
-    [
-        Pause(kind="all", name=""),
-        Pause(kind="hook", name="a"),
-        Pause(kind="group", name="g"),
-    ],
-    ids=lambda pause: pause.kind,
-)
+@pytest.mark.parametrize("pause", pauses_of("a", "g"), ids=lambda pause: pause.kind)
 def test_what_is_paused_meanwhile_is_free_again(relay: RunnerStore, pause: Pause) -> None:
     (one,) = named(relay, "a")
     relay.parts.pauses.add([pause], now=NOW)

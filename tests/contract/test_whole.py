@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 import invariants
-from factories import NOW, make_new
+from factories import NOW, make_new, pauses_of
 from rows import log_of, query
 from stores import again
 from wpbridge.action import Action, ActionId, Claim, ClaimId, Status
@@ -128,15 +128,7 @@ def test_endings_with_and_without_rows_are_settled_together(store: RunnerStore) 
     assert [row[2] for row in rows(store)] == ["complete"] * 3
 
 
-@pytest.mark.parametrize(
-    "pause",
-    [
-        Pause(kind="all", name=""),
-        Pause(kind="hook", name="h"),
-        Pause(kind="group", name="g"),
-    ],
-    ids=lambda pause: pause.kind,
-)
+@pytest.mark.parametrize("pause", pauses_of("h", "g"), ids=lambda pause: pause.kind)
 def test_what_is_paused_becomes_a_pending_row(store: RunnerStore, pause: Pause) -> None:
     store.parts.pauses.add([pause], now=NOW)
     worker = Worker(store)

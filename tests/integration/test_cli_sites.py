@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -168,8 +169,6 @@ def test_the_blogs_of_a_large_network_are_counted(
 
 def told(here: Path, file: Path, *sites: SiteState, seconds_ago: float = 0.0) -> None:
     """Writes what a daemon tells."""
-    import time  # noqa: PLC0415
-
     state = SitesState(
         pid=17,
         written_at=datetime.now(UTC),

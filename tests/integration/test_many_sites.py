@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,10 +62,10 @@ def add(host: Host, databases: Databases) -> Iterator[AddSite]:
     with contextlib.ExitStack() as stack:
         proxy = stack.enter_context(Proxy(databases.server.socket))
 
-        def add(name: str, *, through: Proxy | None = None, **more: object) -> HostedSite:
+        def add(name: str, *, through: Proxy | None = None, **more: Any) -> HostedSite:
             dsn = stack.enter_context(databases.with_tables())
             dsn = (through or proxy).url(dsn.partition("?")[0].rpartition("/")[2])
-            return host.site(name, dsn, **more)  # type: ignore[arg-type]
+            return host.site(name, dsn, **more)
 
         yield add
         host.quit()

@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -351,7 +352,7 @@ def test_a_failure_at_the_very_end_is_undone(
 
 
 def test_a_library_without_a_licence_is_refused() -> None:
-    def bill(name: str) -> dict[str, object]:
+    def bill(name: str) -> dict[str, Any]:
         return {
             "metadata": {"component": {"name": "wpbridge"}},
             "components": [{"name": name, "version": "1"}],
@@ -362,7 +363,7 @@ def test_a_library_without_a_licence_is_refused() -> None:
         sbom.complete(bill("mystery"), NEXT, "2.0.0")
     known = bill("protobuf")
     sbom.complete(known, NEXT, "2.0.0")
-    licences = {one["name"]: one["licenses"] for one in known["components"]}  # type: ignore[attr-defined]
+    licences = {one["name"]: one["licenses"] for one in known["components"]}
     assert licences["protobuf"] == [{"license": {"id": "BSD-3-Clause"}}]
 
 

@@ -1,7 +1,9 @@
 """The register of deprecated names: its rules, and that each name in it still works and warns."""
 
+import dataclasses
 import importlib
 import re
+import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -15,7 +17,7 @@ from gateway import serving
 from wpbridge.deprecated import register
 from wpbridge.deprecated.register import DEPRECATED, REMOVED, Deprecation, Kind, is_due, numbers_of
 from wpbridge.errors import ConfigError
-from wpbridge.site.config import load
+from wpbridge.site.config import Settings, load
 from wpbridge.web.going import headers_of
 from wpbridge.web.routes import ROUTES
 
@@ -115,14 +117,14 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(register, "DEPRECATED", MADE_UP)
     monkeypatch.setitem(register.MOVED_MODULES, "wpbridge.old_errors", "wpbridge.errors")
     yield
-    importlib.sys.modules.pop("wpbridge.old_errors", None)  # type: ignore[attr-defined]
+    sys.modules.pop("wpbridge.old_errors", None)
 
 
 def try_out(one: Deprecation, folder: Path) -> None:
     """Use a name as people do: it does what its successor does, and says its words."""
     kind: Kind = one.kind
     if kind == "import":
-        importlib.sys.modules.pop(one.name, None)  # type: ignore[attr-defined]
+        sys.modules.pop(one.name, None)
         with pytest.warns(DeprecationWarning, match=f"^{re.escape(one.words)}$"):
             found = _imported(one.name)
         new = _imported(one.successor)
@@ -167,14 +169,14 @@ def _imported(name: str) -> object:
         return getattr(importlib.import_module(module), attribute)
 
 
-def _both_ways(settings: object, one: Deprecation) -> None:
-    [words] = settings.warnings  # type: ignore[attr-defined]
+def _both_ways(settings: Settings, one: Deprecation) -> None:
+    [words] = settings.warnings
     assert words.endswith(one.words)
     assert 7 in vars_of(settings)
 
 
-def vars_of(settings: object) -> list[object]:
-    return [getattr(settings, name) for name in settings.__dataclass_fields__]  # type: ignore[attr-defined]
+def vars_of(settings: Settings) -> list[object]:
+    return [getattr(settings, field.name) for field in dataclasses.fields(settings)]
 
 
 @pytest.mark.parametrize("one", DEPRECATED, ids=named)
@@ -227,9 +229,9 @@ def test_commands_say_what_is_deprecated_in_settings(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("made_up")
 def test_python_hears_what_is_deprecated_in_settings(tmp_path: Path) -> None:
-    settings = {"dsn": "sqlite:///no.db", "env": {"WPBRIDGE_SIZE": "7"}, "cwd": tmp_path}
+    env = {"WPBRIDGE_SIZE": "7"}
     with pytest.warns(DeprecationWarning, match="WPBRIDGE_SIZE is deprecated") as told:
-        wpbridge.Queue.open(**settings).close()  # type: ignore[arg-type]
+        wpbridge.Queue.open(dsn="sqlite:///no.db", env=env, cwd=tmp_path).close()
     assert [one.filename for one in told] == [__file__]
 
 

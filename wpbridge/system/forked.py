@@ -9,7 +9,7 @@ import pwd
 import selectors
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
 from typing import Final, Generic, NamedTuple, NoReturn, TypeVar
 
@@ -54,7 +54,7 @@ class NotBefore(NamedTuple):
 
 def run_each(
     pieces: Iterable[Piece[K] | NotBefore], *, most: int, seconds: float
-) -> Iterator[Done[K]]:
+) -> Generator[Done[K], None, None]:
     """Run pieces of work, so many at once, and yield what became of each as soon as it is known.
 
     When the caller stops early, all copies are killed.

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -191,15 +192,7 @@ def test_php_workers_are_bounded_and_given_back_where_a_site_runs_no_php() -> No
     assert sites.running.php_in_use() == 2
 
 
-TERMS_OF_MANY = SchedulingTerms(
-    interval=10.0,
-    most_running=10,
-    most_php=2,
-    php_each=1,
-    linger=30.0,
-    turn=60.0,
-    kill_after=None,
-)
+TERMS_OF_MANY = replace(TERMS, most_running=10, kill_after=None)
 
 
 def test_who_fails_is_tried_again_later_and_later_and_then_is_well() -> None:

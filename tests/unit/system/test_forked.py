@@ -62,7 +62,7 @@ def test_a_caller_who_stops_leaves_nothing_behind(tmp_path: Path) -> None:
     found = run_each(pieces, most=2, seconds=FOREVER)
     assert next(found).key == "good"
     until(lambda: file.exists() and file.read_text(), "the copy hangs")
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int(file.read_text()), 0)
 
