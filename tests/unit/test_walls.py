@@ -4,6 +4,7 @@ import importlib
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,17 @@ def test_the_formatter_lays_out_all_code() -> None:
     found = [f for f in files for mark in marks if mark in f.read_text(encoding="utf-8")]
     assert files
     assert found == []
+
+
+def test_the_drawing_of_the_rooms_has_each_of_them() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    [layers, *_] = [one["layers"] for one in contracts["contracts"] if one["type"] == "layers"]
+    rooms = {room for layer in layers for room in layer.split(" | ")} - {"__main__"}
+    page = (ROOT / "docs" / "explain" / "architecture.md").read_text("utf-8")
+    # The names stand in the first 40 columns of a line, and behind them what the rooms are for.
+    drawing = page.partition("```\n")[2].partition("\n```")[0].splitlines()
+    drawn = [word for line in drawing for word in line[:40].split()]
+    assert sorted(drawn) == sorted(rooms)
 
 
 def test_each_kind_of_import_that_is_not_allowed_is_caught(tmp_path: Path) -> None:
