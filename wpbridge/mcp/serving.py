@@ -1,6 +1,5 @@
 """Serves the tools to one assistant over standard input and output, which carry nothing else."""
 
-import contextlib
 import functools
 import os
 import sys
@@ -71,10 +70,12 @@ def _refusing(tool: Callable[..., str]) -> Callable[..., str]:
     @functools.wraps(tool)
     def told(*args: Any, **kwargs: Any) -> str:
         try:
-            # Python keeps what is printed, and would write it between the answers, or at the end.
-            with contextlib.redirect_stdout(sys.stderr):
-                return tool(*args, **kwargs)
+            return tool(*args, **kwargs)
         except WpbridgeError as error:
             raise ToolError(" ".join(str(error).split())[:_MOST_OF_A_REASON]) from error
+        finally:
+            # While the library serves, the descriptor of standard output leads to standard error.
+            # What Python keeps back of a print would be written later, among the answers.
+            sys.stdout.flush()
 
     return told
