@@ -110,8 +110,7 @@ class WorkerLink:
         """What people wished of the worker before this one."""
         self._is_away = False
         self._is_ready_said = threading.Event()
-        # No SimpleQueue: there a wait that a stop of the process (SIGSTOP) takes past its timeout
-        # was seen to go on for ever, with CPython 3.11. No signal handler puts anything in here.
+        # No SimpleQueue, as in executors/base.py. No signal handler puts anything in here.
         self._outbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._speaker = threading.Thread(target=self._speak, name="wpbridge-beat", daemon=True)
         self._ears = selectors.DefaultSelector()

@@ -1,6 +1,7 @@
 """What an executor is given, what it reports, and what it offers."""
 
-import queue
+import threading
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
@@ -75,28 +76,36 @@ def unstarted(call: Call, at: datetime) -> Report:
 
 
 class Mailbox:
-    """Where executors put their reports, and the runner waits for them."""
+    """Where executors put their reports, and the runner waits for them.
+
+    No SimpleQueue: CPython 3.11 and 3.12 have it wait for ever if a signal interrupts a wait whose
+    timeout has passed meanwhile, as after SIGSTOP and SIGCONT. No Queue either: it must not be used
+    in a signal handler. A lock keeps to its timeout, and its release interrupts nothing.
+    """
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Sequence[Report]] = queue.SimpleQueue()
+        self._reports: deque[Report] = deque()
+        self._bell = threading.Lock()
+        """Held while nothing has come. Whoever puts something in releases it."""
+        self._bell.acquire()
 
     def put(self, *reports: Report) -> None:
         """Add reports; any thread may do it. The runner is woken once for all of them."""
-        self._queue.put(reports)
+        self._reports.extend(reports)
+        self.wake()
 
     def wake(self) -> None:
-        """End a wait; safe in a signal handler, as SimpleQueue.put is."""
-        self._queue.put(())
+        """End a wait, or the next one if there is none just now. Safe in a signal handler."""
+        try:
+            self._bell.release()
+        except RuntimeError:
+            # It rings already.
+            return
 
     def take(self, timeout_seconds: float) -> list[Report]:
-        """All there is; waits for the first up to the timeout."""
-        found: list[Report] = []
-        try:
-            found += self._queue.get(timeout=max(0.0, timeout_seconds))
-            while True:
-                found += self._queue.get_nowait()
-        except queue.Empty:
-            return found
+        """Return all there is; wait for the first up to the timeout."""
+        self._bell.acquire(timeout=max(0.0, timeout_seconds))
+        return [self._reports.popleft() for _ in range(len(self._reports))]
 
 
 class Executor(Protocol):

@@ -88,7 +88,7 @@ def _posted(  # noqa: PLR0917 - those of :func:`post`
     connect: Connect | None,
 ) -> Answer:
     line = _Line()
-    answers: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
+    answers: queue.Queue[Answer | Exception] = queue.Queue()
 
     def run() -> None:
         try:

@@ -92,7 +92,7 @@ class CeleryExecutor:
         self._mailbox = mailbox
         self._lock = threading.Lock()
         self._calls: dict[Call, _Sent] = {}
-        self._queue: queue.SimpleQueue[_Sent | None] = queue.SimpleQueue()
+        self._queue: queue.Queue[_Sent | None] = queue.Queue()
         self._away: str | None = "the broker was not asked yet"
         """Why nothing can be handed over just now. Nothing is claimed meanwhile."""
         self._is_closed = False
