@@ -378,12 +378,28 @@ def heard(bus: Bus) -> list[HookPaused]:
     return told
 
 
-def test_a_hook_that_fails_in_a_row_is_paused_and_told(store: RunnerStore) -> None:
-    insert(store, *[make_new() for _ in range(50)])
+def fails_until_paused(looking: RunnerStore, last: int, most: int) -> Callable[[], None]:
+    """A handler that fails; after so many calls it waits until the last action is put back."""
+    calls: list[int] = []
+
+    def handler() -> None:
+        calls.append(1)
+        if len(calls) > most:
+            until(lambda: column(looking, "claim_id", last) == 0, "the end of its claim")
+        raise ValueError("no server")
+
+    return handler
+
+
+def test_a_hook_that_fails_in_a_row_is_paused_and_told(
+    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore]
+) -> None:
+    ids, looking = insert(store, *[make_new() for _ in range(20)]), open_queue(dsn)
     bus = Bus("s")
     told = heard(bus)
-    totals = run(store, fail, Limit(hook="h", pause_after=10), bus=bus, concurrency=1)
-    assert 10 <= totals.failed < 50
+    handler = fails_until_paused(looking, ids[-1], 10)
+    totals = run(store, handler, Limit(hook="h", pause_after=10), bus=bus, concurrency=1)
+    assert totals.failed == 11
     (event,) = told
     assert (event.hook, event.failures, event.until) == ("h", 10, None)
     assert event.reason == "no server"
@@ -397,14 +413,7 @@ def test_what_is_claimed_of_a_paused_hook_is_put_back(
 ) -> None:
     """All of it was in one claim."""
     ids, looking = insert(store, *[make_new() for _ in range(20)]), open_queue(dsn)
-    calls: list[int] = []
-
-    def handler() -> None:
-        calls.append(1)
-        if len(calls) > 3:
-            until(lambda: column(looking, "claim_id", ids[-1]) == 0, "the end of its claim")
-        raise ValueError("no server")
-
+    handler = fails_until_paused(looking, ids[-1], 3)
     totals = run(store, handler, Limit(hook="h", pause_after=3), concurrency=1)
     assert (totals.claimed, totals.failed, totals.released) == (20, 4, 16)
     assert store.counts() == {"failed": 4, "pending": 16}

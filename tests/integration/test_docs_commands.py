@@ -14,8 +14,8 @@ import sqlite3
 import subprocess
 import sys
 import types
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -212,6 +212,7 @@ TABLES: Final = (
     *(f"wp_wpbridge_{name}" for name in ("runners", "pauses", "zones", "waits", "keys")),
     "orders",
 )
+CALLERS: Final = ("wp_wpbridge_api_keys", "wp_wpbridge_users")
 
 
 def write_files(folder: Path) -> None:
@@ -455,9 +456,10 @@ def _over_mysql(server: MariaDB, name: str, folder: Path, env: Mapping[str, str]
     _each(connection, "CREATE TABLE kept_{0} AS SELECT * FROM {0}")
 
     def reset() -> None:
-        # What an earlier block has added: else `uninstall` would ask before it loses them.
-        for callers in ("api_keys", "users"):
-            execute(server, f"DROP TABLE IF EXISTS {name}.wp_wpbridge_{callers}")
+        # What an earlier block has added: `uninstall` asks before it loses them.
+        for table in CALLERS:
+            with suppress(pymysql.ProgrammingError):  # there is no such table
+                _each(connection, "DELETE FROM {0}", tables=(table,))
         restore = "DELETE FROM {0}", "INSERT INTO {0} SELECT * FROM kept_{0}"
         try:
             _each(connection, *restore)
@@ -478,11 +480,11 @@ def _over_mysql(server: MariaDB, name: str, folder: Path, env: Mapping[str, str]
     )
 
 
-def _each(connect: Callable[[], Any], *statements: str) -> None:
+def _each(connect: Callable[[], Any], *statements: str, tables: Sequence[str] = TABLES) -> None:
     """Statements for every table, as sessions of WordPress run them."""
     with closing(connect()) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION sql_mode = ''")
-        for table in TABLES:
+        for table in tables:
             for statement in statements:
                 cursor.execute(statement.format(table))
         connection.commit()
