@@ -460,6 +460,9 @@ def test_nothing_is_said_of_a_callback_that_nobody_asked_for(
     assert found.verdict.endswith("but PHP was not asked for a callback")
     assert fix_of(found, "not-asked") == f"wpbridge explain {one} --php --ask-wordpress"
     assert "without one wpbridge holds it back" in text_of(found, "not-asked")
+    with_handlers = why(queue, one, handlers={}, settings=php | {"handlers": ("shop_hooks",)})
+    fix = f"wpbridge explain {one} --handlers shop_hooks --php --ask-wordpress"
+    assert fix_of(with_handlers, "not-asked") == fix
     fails = why(queue, one, handlers={}, settings=php | {"missing_callback": "fail"})
     assert "without one wpbridge fails it" in text_of(fails, "not-asked")
     asked = why(

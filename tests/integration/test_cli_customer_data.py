@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -360,7 +361,12 @@ def test_a_home_that_is_anothers_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     monkeypatch.setattr(Path, "is_file", refuse)
-    with pytest.raises(ConfigError, match=r"wpbridge.toml cannot be looked at: Permission denied"):
+    told = "wpbridge.toml cannot be looked at: Permission denied; go to another folder, or name"
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        load({}, {"HOME": "/root"}, tmp_path)
+    monkeypatch.setattr(Path, "is_file", lambda place: place.parent != tmp_path and refuse(place))
+    told = "wpbridge.toml cannot be looked at: Permission denied; set HOME to your own folder, or"
+    with pytest.raises(ConfigError, match=re.escape(told)):
         load({}, {"HOME": "/root"}, tmp_path)
 
 

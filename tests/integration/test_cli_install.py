@@ -18,6 +18,7 @@ from cli_helpers import Done, call
 from deployed import DEPLOY, unit_of
 from wpbridge.cli.exit_codes import Exit
 from wpbridge.installing import written
+from wpbridge.plugin import companion
 from wpbridge.system import own_program
 
 OWNER = pwd.getpwnam("daemon") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
@@ -328,6 +329,24 @@ def test_it_says_what_wp_cron_does_beside_it(host: Host, is_set: bool) -> None:
     notes = host("cron").err
     assert ("DISABLE_WP_CRON is set: visits do not start WP-Cron" in notes) == is_set
     assert ("DISABLE_WP_CRON is not set: visits start WP-Cron" in notes) != is_set
+    assert "The plugin's own runner goes on" in notes
+    assert "wp install-plugin keeps it off" in notes
+
+
+@pytest.mark.parametrize(
+    ("owns_site", "told"),
+    [
+        (True, "The companion plugin has switched the plugin's own runner off"),
+        (False, "The plugin's own runner goes on, and the companion plugin keeps it off"),
+    ],
+)
+def test_it_says_what_the_companion_plugin_does(host: Host, told: str, *, owns_site: bool) -> None:
+    folder = host.wordpress / "wp-content" / "mu-plugins"
+    folder.parent.mkdir()
+    companion.install(folder, "wp_", companion.Ownership(owns_site=owns_site))
+    notes = host("cron").err
+    assert told in notes
+    assert "wp install-plugin keeps it off" not in notes
 
 
 def test_cron_d_names_the_user_and_json_has_all(host: Host) -> None:

@@ -94,5 +94,7 @@ def test_what_starts_wpbridge_is_explained_as_shown(
     ):
         printed = printed.replace(here, there)
     told = re.sub(r"wpbridge \d[\d.]*", "wpbridge ...", told_of(command)).replace(" 16 ", " ... ")
-    told = re.sub(r"\d+s --quiet", "... --quiet", told).replace("&& wpbridge", "&& ...")
+    told = re.sub(r"\d+s --quiet", "... --quiet", told).replace(
+        "&& /opt/wpbridge/bin/wpbridge", "&& ..."
+    )
     assert fits(told, printed), printed

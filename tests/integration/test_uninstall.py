@@ -1,6 +1,7 @@
 """`uninstall`: what it removes, what it leaves and names, and what it refuses to do."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -295,3 +296,20 @@ def test_units_and_lines_of_crontabs_are_named(tmp_path: Path) -> None:
     [(what, command)] = machine.cron_lines("shop", [tmp_path / "none", crontabs])
     assert what == f"line 3 of the crontab {crontabs / 'www-data'}"
     assert command == f"crontab -u www-data -e: {line}"
+
+
+def test_who_is_not_root_is_shown_the_lines_of_an_own_crontab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "* * * * * cd /srv && /usr/bin/wpbridge claim-and-run --quiet"
+    program = tmp_path / "crontab"
+    program.write_text(f"#!/bin/sh\n[ \"$*\" = -l ] && echo '# mine' && echo '{line}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(written, "CRONTABS", ())
+    monkeypatch.setattr(os, "geteuid", lambda: 33)
+    [(what, command)] = machine.cron_lines("shop")
+    assert (what, command) == ("line 2 of your own crontab", f"crontab -e: {line}")
+    # A user without a crontab has no line in it
+    program.write_text("#!/bin/sh\necho 'no crontab for www-data' >&2\nexit 1\n")
+    assert list(machine.cron_lines("shop")) == []

@@ -22,6 +22,7 @@ from wpbridge.installing import forecast, unit_file, written
 from wpbridge.installing.cron_line import CronLine, cron_line
 from wpbridge.installing.started_site import StartedSite, started_site
 from wpbridge.installing.unit import Unit, unit
+from wpbridge.plugin import companion
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site, resolve
 from wpbridge.site.wpconfig import constants, is_true
@@ -29,13 +30,17 @@ from wpbridge.site.wpconfig import constants, is_true
 _DEEDS: Final = {"created": "write", "renewed": "renew"}
 _DISABLED: Final = (
     "DISABLE_WP_CRON is set: visits do not start WP-Cron, so give it a line of its own (wp cron"
-    " event run --due-now). The plugin's own runner goes on, from WP-Cron and from wp-admin"
+    " event run --due-now). "
 )
-_ENABLED: Final = (
-    "DISABLE_WP_CRON is not set: visits start WP-Cron, and WP-Cron starts the plugin's own runner"
-    " beside wpbridge"
+_ENABLED: Final = "DISABLE_WP_CRON is not set: visits start WP-Cron. "
+_WITHOUT_COMPANION: Final = (
+    "The plugin's own runner goes on, from WP-Cron and from wp-admin; wp install-plugin keeps it"
+    " off what wpbridge runs"
 )
-_COMPANION: Final = "wp install-plugin keeps the plugin's runner off what wpbridge runs"
+_WITH_COMPANION: Final = (
+    "The plugin's own runner goes on, and the companion plugin keeps it off what wpbridge runs"
+)
+_OFF: Final = "The companion plugin has switched the plugin's own runner off"
 _NO_FLOCK: Final = "no flock is needed: claims are exclusive, so runs that overlap share the work"
 
 
@@ -217,8 +222,17 @@ def _about_cron(asked: _Asked, made: CronLine) -> list[str]:
     file = asked.wordpress.path
     if file is not None:
         disabled = is_true(constants(file).get("DISABLE_WP_CRON"))
-        notes.append(f"{_DISABLED if disabled else _ENABLED}; {_COMPANION}")
+        notes.append(f"{_DISABLED if disabled else _ENABLED}{_runner_of_php(asked.wordpress)}")
     return notes
+
+
+def _runner_of_php(wordpress: Site) -> str:
+    """Say what the plugin's own runner does here."""
+    there = None if wordpress.mu_plugins is None else companion.read(wordpress.mu_plugins)
+    ours = there.sites.get(wordpress.table_prefix) if there else None
+    if ours is None:
+        return _WITHOUT_COMPANION
+    return _OFF if ours.owns_site else _WITH_COMPANION
 
 
 def _asked(

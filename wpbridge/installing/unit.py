@@ -101,7 +101,9 @@ def _environment(site: StartedSite) -> Lines:
 def _state(site: StartedSite, settings: Settings) -> Lines:
     folder = f"/var/lib/wpbridge/{site.name}"
     is_used = str(settings.state_dir or "").startswith(folder)
-    why = "the state folder of the settings" if is_used else f'for [run] state_dir = "{folder}"'
+    why = "the state folder of the settings"
+    if not is_used:
+        why = f'a folder for journals; [run] state_dir = "{folder}" would use it'
     return {f"StateDirectory=wpbridge/{site.name}": why}
 
 

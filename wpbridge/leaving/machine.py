@@ -5,13 +5,16 @@ has made say which site they are for, and those of other sites are left out. Not
 file of the system is its administrator's.
 """
 
+import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from wpbridge.errors import WpCliError
 from wpbridge.installing import written
+from wpbridge.system import programs
 
 _STARTS: Final = re.compile(r"^\s*ExecStart\s*=.*\bwpbridge\b", re.MULTILINE)
 _LINE: Final = re.compile(r"^(?!\s*#).*\bwpbridge\b.*\b(?:claim-and-run|clean|doctor|watch|work)\b")
@@ -37,14 +40,30 @@ def units(label: str, folder: Path | None = None) -> Iterator[tuple[str, str]]:
 def cron_lines(label: str, places: Sequence[Path] | None = None) -> Iterator[tuple[str, str]]:
     """Yield each line of a crontab that starts wpbridge, and how it is removed.
 
+    Only root may look into the crontabs of all users. Others are shown the lines of their own.
+
     Args:
         label: what log lines call the site.
-        places: crontabs and folders of them; None for the system's.
+        places: crontabs and folders of them; None for the system's, and for this user's own.
     """
-    # Only root may look into all of them; whoever is not root has written nothing there.
     for file, text in written.texts(written.CRONTABS if places is None else places, []):
-        others = {one.line for one in written.cron_lines_of(text) if one.label != label}
         edit = f"crontab -u {file.name} -e" if file.parent.name in _OF_USERS else f"edit {file}"
-        for number, line in enumerate(text.splitlines(), 1):
-            if _LINE.match(line) and line not in others:
-                yield f"line {number} of the crontab {file}", f"{edit}: {line.strip()}"
+        yield from _starting(text, label, f"the crontab {file}", edit)
+    if places is None and os.geteuid() != 0:
+        yield from _starting(_own_crontab(), label, "your own crontab", "crontab -e")
+
+
+def _starting(text: str, label: str, crontab: str, edit: str) -> Iterator[tuple[str, str]]:
+    others = {one.line for one in written.cron_lines_of(text) if one.label != label}
+    for number, line in enumerate(text.splitlines(), 1):
+        if _LINE.match(line) and line not in others:
+            yield f"line {number} of {crontab}", f"{edit}: {line.strip()}"
+
+
+def _own_crontab() -> str:
+    """Return this user's crontab: its file lies in a folder that only cron may look into."""
+    try:
+        return programs.run(["crontab", "-l"], env=os.environ).decode("utf-8", "replace")
+    except WpCliError:
+        # There is no cron here, or the user has no crontab.
+        return ""

@@ -67,19 +67,20 @@ def _file(told: object, env: Mapping[str, str], cwd: Path) -> Path | None:
     places = [cwd / FILE_NAME]
     if (xdg := env.get("XDG_CONFIG_HOME")) or home_of(env):
         places.append(expanded(xdg or "~/.config", cwd, env) / "wpbridge" / FILE_NAME)
-    return next((place for place in places if _is_file(place)), None)
+    return next((place for place in places if _is_file(place, cwd)), None)
 
 
-def _is_file(place: Path) -> bool:
+def _is_file(place: Path, cwd: Path) -> bool:
     try:
         if place.is_file():
             return True
         is_there = place.is_symlink() or place.exists()
     except OSError as error:
-        # sudo leaves HOME as it was: another user's.
+        # sudo and su leave the working folder as it was, and some leave HOME: another user's.
+        what = "go to another folder" if place.parent == cwd else "set HOME to your own folder"
         raise ConfigError(
-            f"{place} cannot be looked at: {error.strerror}; set HOME to your own folder, or name"
-            " a settings file with --config"
+            f"{place} cannot be looked at: {error.strerror}; {what}, or name a settings file with"
+            " --config"
         ) from None
     if is_there:
         # A container's mount of a file that is missing makes a folder of that name.

@@ -10,8 +10,9 @@ import errno
 import grp
 import os
 import pwd
+import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -56,7 +57,8 @@ def may_obey(path: Path, what: str, *, is_searched: bool = False, uid: int | Non
         for place, status in components(path):
             if am_root and status.st_uid != 0:
                 why = f"{owner_name(status.st_uid)} may change it"
-                raise _refused(path, what, place, status, why, reader=reader)
+                others = [one for one, its in components(path) if its.st_uid != 0]
+                raise _refused(path, what, place, status, why, reader=reader, others=others)
             who = _who_writes(place, status, is_end=place == end)
             if who and (am_root or who == "everybody"):
                 raise _refused(path, what, place, status, f"{who} may write it", reader=reader)
@@ -194,14 +196,22 @@ def _refuse_strangers(
 
 
 def _refused(
-    path: Path, what: str, place: Path, status: os.stat_result, why: str, *, reader: int
+    path: Path,
+    what: str,
+    place: Path,
+    status: os.stat_result,
+    why: str,
+    *,
+    reader: int,
+    others: Iterable[Path] = (),
 ) -> NotObeyed:
+    """Return the refusal. ``others`` are all places on the way that root does not own."""
     am_root, owner = reader == 0, owner_name(status.st_uid)
     you = "you" if reader == os.geteuid() else owner_name(reader)
     it = "it" if place == path.absolute() else place
     not_root = status.st_uid != 0
     if am_root and not_root:
-        cure = f"`chown -h root {place}`"
+        cure = f"`chown -h root {shlex.join(map(str, others or (place,)))}`"
     elif stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
         # The mode of a sticky folder such as /tmp is right and must stay.
         cure = "use a folder of your own"

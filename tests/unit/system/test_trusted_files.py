@@ -84,6 +84,7 @@ def test_files_by_owner_and_mode(
     assert "WPBRIDGE_TRUST=1" in told
     assert ("chown -h root" if owner and not me else "chmod go-w") in told
     if owner and not me:
+        assert f"chown -h root {place}`" in told
         # First what breaks nothing: the folder may be a web site's.
         assert "; run wpbridge as www-data, `chown -h root" in told
 
@@ -299,3 +300,11 @@ def test_another_user_refuses_what_everybody_may_write(
         load_handlers([name], folder=str(tmp_path))
     (tmp_path / f"{name}.py").chmod(0o664)
     assert list(load_handlers([name], folder=str(tmp_path))) == ["h"]
+
+
+def test_all_that_root_must_own_is_named_at_once(file: Path) -> None:
+    for place in (file.parent, file):
+        os.chown(place, WEB, WEB)
+    with pytest.raises(NotObeyed) as refused:
+        read(file, "the settings file")
+    assert f"`chown -h root {file.parent} {file}`" in str(refused.value)

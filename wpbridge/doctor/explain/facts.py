@@ -60,6 +60,8 @@ class Facts:
     limits: Mapping[Key, Limit] = field(default_factory=dict)
     """The limits that count for the action and leave no room just now."""
     decision: Decision
+    loaded: tuple[str, ...] = ()
+    """The modules of handlers that the command line names: no others are loaded."""
     owns_site: bool = False
     """Whether the plugin's own runners are off."""
     is_alone: bool = False
@@ -156,6 +158,7 @@ def gather(
         log=tuple(store.log_ends.newest(record.id, _LOG_ROWS)),
         pauses=tuple(queue.pauses()),
         decision=routes.decide(record.hook, record.group),
+        loaded=settings.handlers if settings.sources.get("handlers", "flag") == "flag" else (),
         owns_site=settings.owns_site,
         callback=callback,
         may_ask=may_ask,

@@ -173,8 +173,9 @@ def _held(facts: Facts) -> Iterator[Reason]:
 
 
 def _asking(facts: Facts) -> str:
+    handlers = f" --handlers {','.join(facts.loaded)}" if facts.loaded else ""
     php = " --php" if facts.decision.to == "php" else ""
-    return f"wpbridge explain {facts.record.id}{php} --ask-wordpress"
+    return f"wpbridge explain {facts.record.id}{handlers}{php} --ask-wordpress"
 
 
 def _unrun(facts: Facts) -> str:

@@ -224,7 +224,10 @@ def boot_failure(worker: PhpWorker, exit_code: int) -> str:
     said = " ".join(words.split())[-600:]
     if worker.killed:
         return f"{worker.killed.reason}: {said}" if said else worker.killed.reason
-    return said or f"PHP ended with status {exit_code} and said nothing"
+    return said or (
+        f"PHP ended with status {exit_code} and said nothing: a plugin may have ended it, as some"
+        " do under a WP-CLI that they do not know; `--wp php` starts WordPress without WP-CLI"
+    )
 
 
 def request_of(call: Call) -> dict[str, Any]:
