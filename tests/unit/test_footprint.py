@@ -79,6 +79,7 @@ ROWS: Final[dict[str, tuple[str, ...]]] = {
         "daemon/sites/poller_host.py start_host subprocess.Popen",
         "daemon/sites/poller_host.py _fork os.fork",
     ),
+    "`crontab -l`": ("leaving/machine.py _own_crontab programs.run",),
     "follower of sites": ("monitor/followed_sites.py * subprocess.Popen",),
     "copy for one site of many": ("system/forked.py _start os.fork",),
     # In other systems
