@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from browser import Tab, chromium, missing_browser, tab
 from conftest import needs
+from daemons import until
 from rows import column, query
 from served import served
 from servers import MariaDB
@@ -77,8 +78,17 @@ def signed_in(
     with tab(browser, site.url, person="", javascript=javascript) as it:
         page = it.page
         page.goto(f"{site.url}/wp-login.php")
-        page.get_by_label("Username or Email Address").fill(name)
-        page.get_by_label("Password", exact=True).fill(PASSWORD)
+        person = page.get_by_label("Username or Email Address")
+        password = page.get_by_label("Password", exact=True)
+
+        def is_filled_in() -> bool:
+            # A moment after the page is there, its script moves the focus: what is typed then goes
+            # into the other field.
+            person.fill(name)
+            password.fill(PASSWORD)
+            return (person.input_value(), password.input_value()) == (name, PASSWORD)
+
+        until(is_filled_in, "the form of WordPress")
         page.get_by_role("button", name="Log In").click()
         page.wait_for_url("**/wp-admin/**")
         yield it

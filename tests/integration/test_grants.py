@@ -150,7 +150,7 @@ def test_a_daemon_and_a_gateway_work_side_by_side(of: Make, tmp_path: Path) -> N
     ):
         other.grant()
         daemon = start(it.dsn, "--poll-interval", "0.05s").ready()
-        with served(tmp_path, other.dsn, "--no-ui") as gateway:
+        with served(tmp_path, other.dsn, "--no-ui", "--listen", "127.0.0.1:0") as gateway:
             key = doors.new_key(it)
             told = requests.post(
                 f"{gateway.url}/v1/jobs",
