@@ -32,12 +32,17 @@ def settings_of(env: Mapping[str, object], folder: Path) -> Settings:
     return load({}, told, folder)
 
 
+class _WithCase(configparser.ConfigParser):
+    """A parser in which keys keep their case."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
 def unit_of(text: str, *, may_repeat: bool = False) -> configparser.ConfigParser:
     """What a unit of systemd's says. Of keys that may be there twice it has the last values."""
     # % means an instance there, and nothing here.
-    parser = configparser.ConfigParser(interpolation=None, strict=not may_repeat)
-    # Keys keep their case.
-    parser.optionxform = str  # type: ignore[method-assign,assignment]
+    parser = _WithCase(interpolation=None, strict=not may_repeat)
     parser.read_string(text)
     return parser
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from clocks import FakeClock
 from factories import insert, make_new
 from wpbridge.executors.base import Call, Report
@@ -49,7 +51,9 @@ class WithoutCallback(ThreadExecutor):
         return [Report(call=call, outcome=outcome, started_at=now, ended_at=now) for call in given]
 
 
-def test_a_daemon_notes_what_it_holds_before_it_idles(store: RunnerStore) -> None:
+def test_a_daemon_notes_what_it_holds_before_it_idles(
+    store: RunnerStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.unregister()
     insert(store, make_new("h"))
     clock = FakeClock()
@@ -71,6 +75,6 @@ def test_a_daemon_notes_what_it_holds_before_it_idles(store: RunnerStore) -> Non
         runner.stop()
         wait()
 
-    runner._idling.wait = idle  # type: ignore[method-assign]
+    monkeypatch.setattr(runner._idling, "wait", idle)
     runner.run()
     assert noted[0] == {"h"}

@@ -228,8 +228,7 @@ def _about_cron(asked: _Asked, made: CronLine) -> list[str]:
 
 def _runner_of_php(wordpress: Site) -> str:
     """Say what the plugin's own runner does here."""
-    there = None if wordpress.mu_plugins is None else companion.read(wordpress.mu_plugins)
-    ours = there.sites.get(wordpress.table_prefix) if there else None
+    ours = companion.told_of(wordpress)
     if ours is None:
         return _WITHOUT_COMPANION
     return _OFF if ours.owns_site else _WITH_COMPANION

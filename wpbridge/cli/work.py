@@ -181,7 +181,7 @@ def _plan(settings: Settings) -> None:
         refuse_unwritable(settings.heartbeat_file)
     from wpbridge.app.parts import prepared  # noqa: PLC0415
     from wpbridge.cli.misspelled import tell_unclaimed  # noqa: PLC0415
-    from wpbridge.cli.unrun import tell_unrun  # noqa: PLC0415
+    from wpbridge.cli.unrun import tell_unrun  # noqa: PLC0415 - for the dry run alone
     from wpbridge.store.structure.rights import refuse_read_only  # noqa: PLC0415
 
     with closing(prepared(settings, is_daemon=True)) as parts:

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 
 from wpbridge import __version__
 from wpbridge.action import UPKEEP_HOOKS
+from wpbridge.errors import SiteError
 from wpbridge.plugin import entrance
 from wpbridge.plugin.companion_file import (
     FILE_NAME,
@@ -30,6 +31,7 @@ from wpbridge.plugin.companion_file import (
 )
 from wpbridge.plugin.placing import source_of
 from wpbridge.site.config import Settings
+from wpbridge.site.resolve import Site
 from wpbridge.system.trusted_files import owner_name
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "render",
     "sends_wakes",
     "template",
+    "told_of",
 ]
 
 Change: TypeAlias = Literal["created", "renewed", "removed", "unchanged"]
@@ -85,6 +88,25 @@ def owned(settings: Settings, handlers: Iterable[str]) -> Ownership:
 def is_of(found: Companion | None, prefix: str) -> bool:
     """Tell whether a companion plugin is there for the site with this table prefix."""
     return found is not None and prefix in found.sites
+
+
+def told_of(site: Site, prefix: str | None = None) -> Ownership | None:
+    """Return what the installed companion plugin says of a site. No database is asked.
+
+    None where it says nothing of this site, and where nobody can tell: the file cannot be read, or
+    the blog has not been looked up. Who installs or checks the plugin is told of that.
+
+    Args:
+        site: the site.
+        prefix: the table prefix of its blog, for a caller who has looked the blog up.
+    """
+    if site.mu_plugins is None or (prefix is None and site.blog_id is None):
+        return None
+    try:
+        found = read(site.mu_plugins)
+    except SiteError:
+        return None
+    return None if found is None else found.sites.get(prefix or site.table_prefix)
 
 
 def explain(

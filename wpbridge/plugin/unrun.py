@@ -1,8 +1,5 @@
 """Says that nobody would run PHP's actions: the companion plugin and the settings disagree."""
 
-from contextlib import suppress
-
-from wpbridge.errors import SiteError
 from wpbridge.plugin import companion
 from wpbridge.site.config import Settings
 from wpbridge.site.resolve import Site
@@ -19,15 +16,9 @@ def unrun(settings: Settings, site: Site, prefix: str | None = None) -> str:
         site: its site. No database is asked.
         prefix: the table prefix of its blog, for a caller who has looked the blog up.
     """
-    if settings.owns_site or settings.php or site.mu_plugins is None:
+    if settings.owns_site or settings.php:
         return ""
-    if prefix is None and site.blog_id is None:
-        return ""
-    found = None
-    with suppress(SiteError):
-        # Who installs or checks the companion plugin is told of a file that cannot be read.
-        found = companion.read(site.mu_plugins)
-    there = None if found is None else found.sites.get(prefix or site.table_prefix)
+    there = companion.told_of(site, prefix)
     if there is None or not there.owns_site:
         return ""
     return (

@@ -97,7 +97,7 @@ def preload() -> None:
 
     A copy that has become another user may not be able to read Python's own folders any more.
     """
-    import encodings.ascii  # noqa: PLC0415
+    import encodings.ascii  # noqa: PLC0415 - what hosts' names need is loaded at first use
     import encodings.idna  # noqa: PLC0415
     import ssl  # noqa: PLC0415
 

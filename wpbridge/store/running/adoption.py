@@ -29,14 +29,14 @@ class Adoption:
         self._ownership = ownership
 
     def other_runners(self) -> Sequence[RunnerRecord]:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         if not self._own.has(self._names.runners):
             return []
         everyone = self._session.run(self._ownership.everyone)
         return [runner for runner in everyone if runner.id != self._ownership.id]
 
     def adopt(self, runner: RunnerRecord) -> Adopted | None:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
 
         def take_over(connection: Connection) -> RunnerRecord | None:
             found = self._ownership.take_over(connection, runner)
@@ -61,14 +61,14 @@ class Adoption:
         return Adopted(runner=found, actions=self._actions_of(found.claims))
 
     def orphans(self, *, now: datetime) -> Sequence[Action]:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         ids = self._session.run(lambda c: self._orphans.find(c, now))
         return self._rows.actions(self._rows.load(ids)) if ids else []
 
     def adopt_orphans(
         self, claims: Collection[ClaimId], *, once: Collection[ActionId]
     ) -> Adopted | None:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         wanted = sorted(claims)
 
         def adopt(connection: Connection) -> None:
@@ -99,7 +99,7 @@ class Adoption:
         return Adopted(runner=runner, actions=self._actions_of(wanted))
 
     def suspect(self, ids: Collection[ActionId]) -> None:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         if ids:
             self._own.ensure(self._names.suspects)
             self._session.transact(lambda c: self._suspects.add(c, ids))

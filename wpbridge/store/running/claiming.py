@@ -107,7 +107,7 @@ class Claiming:
         portion: Portion = len,
         carried: CarriedEndings | None = None,
     ) -> Claimed | None:
-        """See :class:`wpbridge.store.base.Store`.
+        """See :class:`wpbridge.store.protocol.Store`.
 
         ``carried`` are endings that are to be written with the claim. It says afterwards whether
         they were: they are not where there was nothing to claim.

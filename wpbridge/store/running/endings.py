@@ -113,7 +113,7 @@ class Endings:
     def start(
         self, started: Sequence[tuple[Action, Sequence[LogLine]]], *, now: datetime, once: bool
     ) -> frozenset[ActionId]:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         wanted = {action.id: (action, lines) for action, lines in started}
         if once:
             self._warn_of_forgetfulness()
@@ -145,7 +145,7 @@ class Endings:
     def settle(
         self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId] = ()
     ) -> frozenset[ActionId]:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         settling = self.settling(endings, now=now, finished=finished)
         if settling.is_empty():
             return frozenset()
@@ -229,7 +229,7 @@ class Endings:
         return ours | done if self._session.in_doubt else ours
 
     def release(self, actions: Sequence[Action], *, finished: Collection[ClaimId] = ()) -> int:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         lost = set(finished)
         if not (actions or lost):
             return 0
@@ -250,7 +250,7 @@ class Endings:
         return freed
 
     def heartbeat(self, in_hand: Sequence[ActionId], *, now: datetime) -> bool:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         if not in_hand:
             return self._session.run(self._ownership.beat)
 

@@ -154,7 +154,7 @@ class HandedStore(RunnerStore):
         portion: Portion,
         meanwhile: Callable[[], bool] | None = None,
     ) -> ClaimAndSettled:
-        """Claim what the inbox names; see :class:`wpbridge.store.base.Store` for the rest.
+        """Claim what the inbox names; see :class:`wpbridge.store.protocol.Store` for the rest.
 
         Limits were counted by the relay, whose claim the actions were in.
         """
@@ -263,13 +263,13 @@ class HandedStore(RunnerStore):
     def settle(
         self, endings: Sequence[Ending], *, now: datetime, finished: Collection[ClaimId] = ()
     ) -> frozenset[ActionId]:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         done = self._write_new([e for e in endings if not e.action.has_row], now)
         rows = [ending for ending in endings if ending.action.has_row]
         return done | super().settle(rows, now=now, finished=_of_rows(finished))
 
     def release(self, actions: Sequence[Action], *, finished: Collection[ClaimId] = ()) -> int:
-        """See :class:`wpbridge.store.base.Store`. What has no row is given back to the broker."""
+        """See :class:`wpbridge.store.protocol.Store`. What has no row goes back to the broker."""
         without = [action for action in actions if not action.has_row]
         for action in without:
             self._told(action.id, "not run")
@@ -277,20 +277,20 @@ class HandedStore(RunnerStore):
         return len(without) + super().release(rows, finished=_of_rows(finished))
 
     def still_claimed(self, actions: Sequence[Action]) -> frozenset[ActionId]:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         without = frozenset(action.id for action in actions if not action.has_row)
         return without | super().still_claimed([one for one in actions if one.has_row])
 
     def heartbeat(self, in_hand: Sequence[ActionId], *, now: datetime) -> bool:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         return super().heartbeat([one for one in in_hand if one > 0], now=now)
 
     def log(self, lines: Iterable[tuple[ActionId, LogLine]]) -> None:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         super().log([line for line in lines if line[0] > 0])
 
     def advance(self, steps: Mapping[ActionId, Progress]) -> None:
-        """See :class:`wpbridge.store.base.Store`."""
+        """See :class:`wpbridge.store.protocol.Store`."""
         super().advance({one: step for one, step in steps.items() if one > 0})
 
 

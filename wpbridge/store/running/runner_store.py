@@ -36,7 +36,7 @@ from wpbridge.store.structure.tables import Connected, look
 
 
 class RunnerStore:
-    """See :class:`wpbridge.store.base.Store`."""
+    """See :class:`wpbridge.store.protocol.Store`."""
 
     def __init__(self, store: OpenStore, *, has_broker: bool = False) -> None:
         """``has_broker``: there may be rows of what was enqueued through a broker."""
