@@ -23,6 +23,7 @@ SCHEMA: Final = schemathesis.openapi.from_dict(document(ROUTES, ""))
 OPERATIONS: Final[dict[str, Any]] = {
     f"{route.method} {route.path}": SCHEMA[route.path][route.method] for route in ROUTES
 }
+MORE_ROUNDS: Final = 5
 CHECKS: Final = {
     GenerationMode.POSITIVE: (
         "not_a_server_error",
@@ -85,5 +86,9 @@ def test_requests_of_the_document(
     tried()
     # A bulk needs the very count of its preview, which no generated request has.
     if mode == GenerationMode.POSITIVE and "{" not in label and "bulk" not in label:
-        # Not all of them are refused, so something has been tried.
+        # Not all of them are refused, so something has been tried. The document cannot say all
+        # rules, so by chance a whole round may break one, such as that a pause has one scope.
+        for _ in range(MORE_ROUNDS):
+            if not any(status < 300 for status in statuses):
+                tried()
         assert any(status < 300 for status in statuses), statuses
