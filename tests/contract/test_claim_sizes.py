@@ -127,7 +127,7 @@ def test_what_runs_long_beside_quick_ones_is_marked(
 ) -> None:
     """However busy the runner is with claims, others see that a slow action has started."""
     store, other, third = (open_queue(dsn) for _ in range(3))
-    insert(store, *[make_new("h", args=(n,)) for n in range(6_000)])
+    insert(store, *[make_new("h", args=(n,)) for n in range(20_000)])
     due_then: list[int] = []
 
     def slow(number: int) -> None:
@@ -142,7 +142,7 @@ def test_what_runs_long_beside_quick_ones_is_marked(
 
     runner, _ = make_runner(store, slow, Limits())
     stop = listen(store.session, "after", hear)
-    assert runner.run().complete == 6_000
+    assert runner.run().complete == 20_000
     stop()
     assert due_then[0] > 0
 
