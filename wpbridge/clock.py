@@ -4,7 +4,7 @@ The tables hold UTC without a zone, to the second. Everything inside wpbridge is
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 _COUNTER: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -49,6 +49,14 @@ def seconds_since_boot() -> float:
 def to_text(moment: datetime) -> str:
     """Return a date as ``YYYY-MM-DD HH:MM:SS``, as the tables hold it. No zone is converted."""
     return str(moment)[:19]
+
+
+def bound_text(moment: datetime) -> str:
+    """Return the date that parts the tables' dates, which are whole seconds, as the moment does.
+
+    It is rounded up: what began in the moment's own second began before the moment.
+    """
+    return to_text(moment + (timedelta(seconds=1) - timedelta.resolution))
 
 
 def from_text(text: str | None) -> datetime | None:

@@ -1,18 +1,28 @@
 """How many actions ended, minute by minute, summed up to hours and deleted at last."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import pytest
 
 from factories import bucketed
 from rows import change
+from wpbridge.store.opened import OpenStore
 from wpbridge.store.rows.stats import HOURS_KEPT, MINUTES_KEPT, Count, Span
 from wpbridge.store.running.runner_store import RunnerStore
 from wpbridge.telling.metrics import DURATION_BOUNDS, WAIT_BOUNDS
 
 BEGIN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+Reader = Callable[[OpenStore, datetime, datetime], int]
+READERS: Final[Sequence[Reader]] = (
+    lambda store, since, until: len(store.stats.between(since, until)),
+    lambda store, since, until: len(store.stats.of("minute", since, until)),
+    lambda store, since, until: len(store.stats.of_hook("h", since, until)),
+    lambda store, since, until: len(store.summed.hooks(since, until)),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +116,16 @@ def test_minutes_and_hours_together_have_each_ending_once(store: RunnerStore) ->
         ("13:59", "complete", 1),
     ]
     assert store.parts.stats.between(BEGIN - timedelta(hours=1), BEGIN) == []
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_a_minute_counts_from_its_first_moment(store: RunnerStore, read: Reader) -> None:
+    """Whoever asks 0.4 seconds after it has begun sees it, and whoever asks since then does not."""
+    store.parts.stats.add([count(outcome="failed")])
+    now, hour = BEGIN + timedelta(milliseconds=400), timedelta(hours=1)
+    parts = store.parts
+    assert [read(parts, BEGIN - hour, until) for until in (BEGIN, now)] == [0, 1]
+    assert [read(parts, since, now + hour) for since in (BEGIN, now)] == [1, 0]
 
 
 def test_damaged_buckets_count_as_empty(store: RunnerStore) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from wpbridge.clock import to_text
+from wpbridge.clock import bound_text
 from wpbridge.store.database.connection import text
 from wpbridge.store.database.texts import as_bytes
 from wpbridge.store.reading.summed_stats import NameSum, SummedStats, exact_bytes
@@ -81,8 +81,8 @@ class DayOfHooks:
             return found
         values = {
             "hooks": [exact_bytes(hook) for hook in hooks],
-            "since": to_text(since),
-            "until": to_text(until),
+            "since": bound_text(since),
+            "until": bound_text(until),
         }
         rows = self._session.run(lambda c: c.execute(self._durations, values).fetchall())
         for told, durations in rows:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from wpbridge.clock import from_text, to_text
+from wpbridge.clock import bound_text, from_text
 from wpbridge.store.database.connection import text
 from wpbridge.store.database.texts import as_bytes, listed
 from wpbridge.store.rows.groups import Groups
@@ -222,7 +222,7 @@ class SummedStats:
     ) -> Sequence[Sequence[Any]]:
         if not self.is_kept():
             return ()
-        given = {**values, "since": to_text(since), "until": to_text(until)}
+        given = {**values, "since": bound_text(since), "until": bound_text(until)}
         return self._session.run(lambda c: c.execute(text(statement), given).fetchall())
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeAlias
 
-from wpbridge.clock import to_text
+from wpbridge.clock import bound_text, to_text
 from wpbridge.dataclass import dataclass
 from wpbridge.store.database.connection import Connection, Statement, text
 from wpbridge.store.database.texts import date
@@ -145,7 +145,7 @@ class Stats:
     ) -> list[Count]:
         if not self.is_kept():
             return []
-        values = {"since": to_text(since), "until": to_text(until), **more}
+        values = {"since": bound_text(since), "until": bound_text(until), **more}
         return self._session.run(
             lambda c: [_count(row) for row in c.execute(statement, values).fetchall()]
         )
