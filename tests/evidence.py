@@ -190,16 +190,20 @@ def _wrongs_of(one: Attempt, later: Sequence[Attempt], harm: Harm) -> Iterable[s
     for other in later:
         if _is_excused(one, other, harm):
             continue
-        if one.ended is not None:
-            end = one.ended
-        elif is_fatal:
-            end = one.started + FATAL[one.hook]
-        else:
-            end = one.started if kill is None else kill.at
-        if other.started < end:
+        if other.started < _end(one, kill):
             yield f"was started twice at once: {one} and {other}"
         if one.is_success and kill is None and harm.lapse_of(one) is None:
             yield f"was run again after it had succeeded: {one} and {other}"
+
+
+def _end(one: Attempt, kill: Kill | None) -> float:
+    """The earliest moment at which others may have taken an attempt for over."""
+    if one.ended is not None:
+        return one.ended
+    by_itself = [one.started + FATAL[one.hook]] if one.hook in FATAL else []
+    killed = [] if kill is None else [kill.at]
+    # One without any such end is told of as such.
+    return min([*by_itself, *killed], default=one.started)
 
 
 def _is_excused(one: Attempt, other: Attempt, harm: Harm) -> bool:

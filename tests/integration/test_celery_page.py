@@ -54,8 +54,8 @@ class Hosts:
         return self.shell.run(text.replace(WORDPRESS, ""))
 
     @contextmanager
-    def started(self, line: str) -> Iterator[None]:
-        """Start what runs until it is stopped; it must end as at TERM."""
+    def started(self, line: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Start what runs until it is stopped; it must end as at TERM, unless it has ended."""
         words = shlex.split(line.replace(WORDPRESS, ""))
         name = words[0] if words[0] == "celery" else words[1]
         with (self.shell.folder / f"{name}.log").open("ab") as log:
@@ -67,8 +67,8 @@ class Hosts:
                 stderr=log,
             )
         try:
-            yield
-            process.send_signal(signal.SIGTERM)
+            yield process
+            process.send_signal(signal.SIGTERM)  # It does nothing to one that was waited for.
             assert process.wait(120) in {0, 143}, self.log(name)
         finally:
             process.kill()
@@ -122,7 +122,7 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path) -> None:
         broker = running.enter_context(private_redis(tmp_path, appendonly=True))
         hosts.shell.env["WPBRIDGE_CELERY_BROKER"] = broker.url
         assert "queue mail" in hosts.type(look)
-        running.enter_context(hosts.started(start))
+        relay = running.enter_context(hosts.started(start))
         with hosts.started(work):
             hosts.type(add)
             hosts.await_completed(1)
@@ -142,6 +142,8 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path) -> None:
         hosts.type(add)
         until(lambda: broker.depth("mail") == 1, hosts.log("relay"), 60)
         assert "stopped 1 relay(s), dropped 1 message(s)" in hosts.type(drain)
+        # A relay that was asked to stop ends as at TERM.
+        assert relay.wait(60) == 143, hosts.log("relay")
         assert broker.depth("mail") == 0
     local = settings.read_text("utf-8")
     routed = 'to = "celery"\nqueue = "mail"'

@@ -120,6 +120,14 @@ def test_a_hang_lasts_until_its_limit(record: Path) -> None:
     assert "was started twice at once" in wrongs(record, first, *early)
 
 
+def test_a_hang_that_is_killed_lasts_until_then(record: Path) -> None:
+    first = line("start", "a", 1, hook="iso_hang")
+    lines = (line("start", "b", 1.6, pid=200), line("end", "b", 3, pid=200))
+    assert not wrongs(record, first, *lines, kill=Kill(whom="mark", at=1.1, gone=1.2))
+    late = Kill(whom="mark", at=1.7, gone=1.8)
+    assert "was started twice at once" in wrongs(record, first, *lines, kill=late)
+
+
 def test_a_stopped_worker_must_not_go_on_with_what_others_have_started(record: Path) -> None:
     lines = (
         line("start", "a", 2, pid=200),
