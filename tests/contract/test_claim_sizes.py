@@ -54,6 +54,30 @@ def test_quick_actions_are_claimed_by_the_hundred(store: RunnerStore) -> None:
     assert sum(sizes) == 2_100
 
 
+def test_endings_are_written_in_the_order_in_which_actions_ended(store: RunnerStore) -> None:
+    """Those that come while the next claim is made too, whether they failed or not."""
+    insert(store, *[make_new("h", args=(n,)) for n in range(3_000)])
+    ran: list[str] = []
+
+    def handle(number: int) -> None:
+        ran.append(f"[{number}]")
+        if number % 3 == 0:
+            raise ValueError("no")
+
+    describes = {"h": describe("h", handle)}
+    executor = ThreadExecutor(describes, concurrency=1, clock=SystemClock(), site="s")
+    only = ClaimFilter(hooks=frozenset({"h"}))
+    totals = Runner(store, executor, SystemClock(), identity(), only=only, limits=Limits()).run()
+    assert (totals.complete, totals.failed) == (2_000, 1_000)
+    written = query(
+        store,
+        f"SELECT a.args FROM wp_actionscheduler_logs l JOIN {ACTIONS} a USING (action_id)"
+        " WHERE l.message LIKE 'action complete via%' OR l.message LIKE 'action failed via%'"
+        " ORDER BY l.log_id",
+    )
+    assert [row[0] for row in written] == ran
+
+
 def test_a_size_that_was_asked_for_is_kept(store: RunnerStore) -> None:
     insert(store, *[make_new("h", args=(n,)) for n in range(100)])
     runner, sizes = make_runner(store, lambda _number: None, Limits(batch_size=40))

@@ -73,18 +73,15 @@ class Bookkeeper:
         self._claim_size = claim_size
         self._catch_up = catch_up
         self._flushed_at = run.clock.monotonic()
-        self._later: list[Report] = []
-        """Reports that came while the store was in use, and may need it."""
-        self._quick: deque[Report] = deque()
-        """Reports that came then, and do not."""
+        self._waiting: deque[Report] = deque()
+        """Reports that came while the store was in use, in their order."""
         self._paused: set[str] = set()
         """Hooks that the breaker has paused, until the loop has put back what waits of them."""
 
     def collect(self, reports: Sequence[Report]) -> None:
         """Turn what executors report into endings to be written."""
-        reports = [*self._later, *self._quick, *reports]
-        self._later.clear()
-        self._quick.clear()
+        reports = [*self._waiting, *reports]
+        self._waiting.clear()
         again = self._retries.again(reports)
         for report in reports:
             self._collect(report, again.get(report.call.action.id, report.outcome))
@@ -117,23 +114,26 @@ class Bookkeeper:
     def collect_some(self) -> bool:
         """Take in a few reports while the store is in use; return whether there were any.
 
-        What may have to ask the tables waits for the next :meth:`collect`.
+        One that may have to ask the tables waits for the next :meth:`collect`, and so do those
+        behind it: successors get their ids, and chains their verdicts, in the order of the endings.
         """
-        if not self._quick:
-            for report in self._run.executor.reports(0.0):
-                is_quick = isinstance(report.outcome, Completed)
-                (self._quick if is_quick else self._later).append(report)
-        some = [self._quick.popleft() for _ in range(min(ACTIONS_A_STEP, len(self._quick)))]
-        for report in some:
+        if not self._waiting:
+            self._waiting.extend(self._run.executor.reports(0.0))
+        taken = 0
+        while self._waiting and taken < ACTIONS_A_STEP:
+            if not isinstance(self._waiting[0].outcome, Completed):
+                break
+            report = self._waiting.popleft()
             self._collect(report, report.outcome)
-        return bool(some)
+            taken += 1
+        return bool(taken)
 
     def seconds_to_flush(self) -> float:
         """Return how long endings may wait before they are written.
 
         It is no time while reports wait that came while the store was in use.
         """
-        if self._later or self._quick:
+        if self._waiting:
             return 0.0
         return max(0.0, FLUSH_SECONDS - (self._run.clock.monotonic() - self._flushed_at))
 
