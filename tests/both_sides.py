@@ -52,9 +52,16 @@ class BothSides:
         self.folder = site.folder
         self.store = site.open()
         """For looking past both of them."""
-        self.release = tuple(int(part) for part in self.ask("q_release").split("."))
-        """The plugin's."""
         self._queues: list[Queue] = []
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """The plugin's."""
+        return self.site.release
+
+    def told_priority(self, given: int) -> int:
+        """What PHP says of an action's priority; before 3.6 there is none but that of all."""
+        return given if self.release >= (3, 6) else 10
 
     def php(
         self,

@@ -3,16 +3,20 @@
 import contextlib
 import json
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from factories import make_new
 from rows import change, log_of, query
-from wordpress import worker_command
+from wordpress import in_wordpress, worker_command
 from wpbridge import app
 from wpbridge.action import ActionId
 from wpbridge.clock import SystemClock
@@ -34,6 +38,20 @@ class PhpSite:
     dsn: str
     has_plugin: bool
     wp: tuple[str, ...] = field(default_factory=worker_command)
+
+    @cached_property
+    def release(self) -> tuple[int, ...]:
+        """The plugin's, by its own word; only where it is active."""
+        told = in_wordpress(
+            self.folder, "echo ActionScheduler_Versions::instance()->latest_version();"
+        )
+        return tuple(int(part) for part in re.findall(r"\d+", told)[:3])
+
+    def needs_release(self, first: tuple[int, ...], what: str) -> None:
+        """Leave the test out where the plugin is older than what it is about, with the reason."""
+        if self.release < first:
+            found, needed = (".".join(map(str, one)) for one in (self.release, first))
+            pytest.skip(f"{what} came with {needed}, the plugin is {found}")
 
     def settings(self, **flags: object) -> Settings:
         """Settings for a run with PHP; flags as on the command line."""

@@ -137,6 +137,7 @@ def run_plugin(site: PhpSite) -> None:
 
 @pytest.mark.parametrize("books", ["bridge", "native"])
 def test_the_tables_are_those_of_the_plugins_runner(site: PhpSite, books: str) -> None:
+    site.needs_release((3, 6, 0), "a runner that outlives an Error of PHP")
     restore(site)
     run_plugin(site)
     expected = picture(site)
@@ -178,7 +179,9 @@ def picture(site: PhpSite) -> dict[tuple[str, str], list[dict[str, Any]]]:
             continue  # The plugin's cleaner removes rows canceled before any attempt at its next run.
         row["log"] = logs[row.pop("action_id")]
         row["group"] = slugs.get(row.pop("group_id"))
-        row["claim_id"] = bool(row["claim_id"])
+        # Before 3.9.3 the plugin took the claim from what has ended.
+        keeps = site.release >= (3, 9, 3) or row["status"] in {"pending", "in-progress"}
+        row["claim_id"] = bool(row["claim_id"]) and keeps
         # Timestamps inside a schedule move with the run; the columns beside them are compared.
         row["schedule"] = re.sub(r"(?<=timestamp\";i:)\d+", "T", str(row["schedule"]))
         for name in columns:

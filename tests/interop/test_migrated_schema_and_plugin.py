@@ -21,6 +21,7 @@ def test_the_plugins_own_tables_are_fine(both: BothSides) -> None:
 def test_the_plugin_runs_on_indexed_and_mended_tables_and_keeps_them(both: BothSides) -> None:
     if not os.environ.get("WPBRIDGE_TEST_WP"):
         pytest.skip("WPBRIDGE_TEST_WP does not name a WP-CLI")
+    both.site.needs_release((3, 6, 0), "the priority")
     definitions = Definitions(way_of(both.store))
     both.change("ALTER TABLE {actions} DROP INDEX group_id")
     both.change("ALTER TABLE {logs} MODIFY log_id bigint unsigned NOT NULL")

@@ -236,7 +236,9 @@ def test_python_writes_the_rows_that_php_writes(both: BothSides) -> None:
     compare_rows(both, asked)
     # And the other one made no groups of its own.
     slugs = [slug for (slug,) in both.rows("SELECT slug FROM {groups}")]
-    assert sorted(slugs) == sorted({one.group for one in asked})
+    # Since 3.6 the empty group has a row too.
+    none = set[str]() if both.release >= (3, 6) else {""}
+    assert sorted(slugs) == sorted({one.group for one in asked} - none)
 
 
 @pytest.fixture
@@ -327,7 +329,8 @@ def test_php_reads_what_python_wrote(both: BothSides) -> None:
         assert undated(found[place], one) == undated(wanted[place], one), one
         assert found[place]["class"] == "ActionScheduler_Action", one
         assert (found[place]["hook"], found[place]["group"]) == (one.hook, one.group)
-        assert (found[place]["priority"], found[place]["status"]) == (one.priority, "pending")
+        assert found[place]["priority"] == both.told_priority(one.priority)
+        assert found[place]["status"] == "pending"
         assert found[place]["args"] == as_arrays(one.args), one
         date = True if one.kind == "async" else found[place]["date"]
         assert date is not None
@@ -430,6 +433,7 @@ def test_both_refuse_the_same_cron_expressions(both: BothSides) -> None:
 
 
 def test_both_refuse_args_over_8000_bytes(both: BothSides) -> None:
+    both.site.needs_release((3, 7, 0), "a function that returns 0 for what cannot be saved")
     too_long = ["x" * 7997]
     told = both.php(
         ["as_enqueue_async_action", "q_hook", too_long], stderr=lambda told: "too long" in told

@@ -23,9 +23,10 @@ UNDATED: Final = "0000-00-00 00:00:00"
 
 
 @pytest.fixture(autouse=True)
-def _wp_cli() -> None:
+def _wp_cli(plugin_site: BothSides) -> None:
     if not os.environ.get("WPBRIDGE_TEST_WP"):
         pytest.skip("WPBRIDGE_TEST_WP does not name a WP-CLI")
+    plugin_site.site.needs_release((3, 9, 1), "commands for single actions")
 
 
 @pytest.fixture

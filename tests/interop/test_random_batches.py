@@ -73,14 +73,18 @@ class Queue:
     batch_size: int
 
 
-def random_queue(seed: int, now: datetime) -> Queue:
+def random_queue(seed: int, now: datetime, *, has_index: bool) -> Queue:
     chance = random.Random(seed)  # noqa: S311 - test data
     hooks = HOOKS[: chance.randint(1, len(HOOKS))]
     failing = chance.choice([0.5, 0.9, 1.0])
     # In every third queue many rows share a date, so that the database decides among them.
     few = [chance.randrange(60, 80_000) for _ in range(4)]
-    moments = chance.choices(few, k=90) if seed % 3 == 0 else chance.sample(range(60, 80_000), 90)
-    new = tuple(_random_action(chance, hooks, failing, now, -moments.pop()) for _ in range(60))
+    share = has_index and seed % 3 == 0
+    moments = chance.choices(few, k=90) if share else chance.sample(range(60, 80_000), 90)
+    priorities = (10, 10, 0, 255, None) if has_index else (10,)
+    new = tuple(
+        _random_action(chance, hooks, failing, now, -moments.pop(), priorities) for _ in range(60)
+    )
     old = tuple(
         (
             chance.choice(hooks),
@@ -94,16 +98,22 @@ def random_queue(seed: int, now: datetime) -> Queue:
     return Queue(new, old, chance.choice([3, 25, 100]))
 
 
-def _random_action(
-    chance: random.Random, hooks: tuple[str, ...], failing: float, now: datetime, due_in: int
+def _random_action(  # noqa: PLR0917 - the parts of a queue
+    chance: random.Random,
+    hooks: tuple[str, ...],
+    failing: float,
+    now: datetime,
+    due_in: int,
+    priorities: tuple[int | None, ...],
 ) -> NewAction:
+    priority = chance.choice(priorities)
     made = make_new(
         chance.choice(hooks),
         args=("fail" if chance.random() < failing else "go", chance.randrange(3)),
         due_in=due_in,
         interval=chance.choice([None, 300, 86_400]),
         group=chance.choice(["", "g", "Ünïcode group"]),
-        priority=chance.choice([10, 10, 0, 255, chance.randrange(256)]),
+        priority=chance.randrange(256) if priority is None else priority,
         now=now,
     )
     if chance.random() > 0.2:
@@ -162,7 +172,11 @@ def run_python(store: RunnerStore, queue: Queue) -> None:
 @pytest.mark.parametrize("way", ["python", "bridge"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_tables_are_those_of_the_plugins_runner(site: PhpSite, seed: int, way: str) -> None:
-    queue = random_queue(seed, SystemClock().now().replace(microsecond=0))
+    # Without the index of 3.9.3 wpbridge walks the queue by date (docs/explain/claims.md), and the
+    # database decides otherwise among rows that share one.
+    has_index = site.release >= (3, 9, 3)
+    now = SystemClock().now().replace(microsecond=0)
+    queue = random_queue(seed, now, has_index=has_index)
     store = site.open()
     try:
         fill(store, queue)

@@ -85,7 +85,7 @@ function q_action( $id, $afters = array() ) {
 		'hook'       => $action->get_hook(),
 		'args'       => $action->get_args(),
 		'group'      => $action->get_group(),
-		'priority'   => $action->get_priority(),
+		'priority'   => method_exists( $action, 'get_priority' ) ? $action->get_priority() : 10,
 		'finished'   => $action->is_finished(),
 		'schedule'   => get_class( $schedule ),
 		'date'       => $date ? $date->getTimestamp() : null,
@@ -135,10 +135,13 @@ function q_run() {
 	return ActionScheduler_QueueRunner::instance()->run( 'WP CLI' );
 }
 
-/** One pass of the plugin's cleaner; the ids it deleted. */
+/** One pass of the plugin's cleaner; the ids it deleted, which old releases do not return. */
 function q_clean() {
-	$cleaner = new ActionScheduler_QueueCleaner();
-	return array_map( 'intval', (array) $cleaner->delete_old_actions() );
+	global $wpdb;
+	$all    = "SELECT action_id FROM {$wpdb->prefix}actionscheduler_actions ORDER BY action_id";
+	$before = $wpdb->get_col( $all );
+	( new ActionScheduler_QueueCleaner() )->delete_old_actions();
+	return array_map( 'intval', array_values( array_diff( $before, $wpdb->get_col( $all ) ) ) );
 }
 
 /** All that the plugin's cleaner does with a run: old actions, stale claims, stuck actions. */
