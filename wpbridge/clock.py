@@ -52,9 +52,9 @@ def to_text(moment: datetime) -> str:
 
 
 def bound_text(moment: datetime) -> str:
-    """Return the date that parts the tables' dates, which are whole seconds, as the moment does.
+    """Return a moment as a bound for the tables' dates, which are whole seconds.
 
-    It is rounded up: what began in the moment's own second began before the moment.
+    It is rounded up: a date lies before the bound exactly when it lies before the moment.
     """
     return to_text(moment + (timedelta(seconds=1) - timedelta.resolution))
 

@@ -4,6 +4,7 @@ A call that ends within ``FLUSH_SECONDS`` goes from pending to its ending in one
 longer is marked in-progress meanwhile.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -119,14 +120,12 @@ class Bookkeeper:
         """
         if not self._waiting:
             self._waiting.extend(self._run.executor.reports(0.0))
-        taken = 0
-        while self._waiting and taken < ACTIONS_A_STEP:
-            if not isinstance(self._waiting[0].outcome, Completed):
-                break
-            report = self._waiting.popleft()
+        quick = itertools.takewhile(lambda r: isinstance(r.outcome, Completed), self._waiting)
+        some = list(itertools.islice(quick, ACTIONS_A_STEP))
+        for report in some:
+            self._waiting.popleft()
             self._collect(report, report.outcome)
-            taken += 1
-        return bool(taken)
+        return bool(some)
 
     def seconds_to_flush(self) -> float:
         """Return how long endings may wait before they are written.
