@@ -32,13 +32,13 @@ def free_in(store: RunnerStore) -> int:
 
 
 def make_runner(
-    store: RunnerStore, handler: Callable[..., None], limits: Limits
+    store: RunnerStore, handler: Callable[..., None], limits: Limits, *, concurrency: int = 4
 ) -> tuple[Runner, list[int]]:
     sizes: list[int] = []
     bus = Bus()
     bus.subscribe(ClaimMade, lambda event: sizes.append(getattr(event, "actions", 0)))
     executor = ThreadExecutor(
-        {"h": describe("h", handler)}, concurrency=4, clock=SystemClock(), site="s"
+        {"h": describe("h", handler)}, concurrency=concurrency, clock=SystemClock(), site="s"
     )
     only = ClaimFilter(hooks=frozenset({"h"}))
     runner = Runner(store, executor, SystemClock(), identity(), only=only, limits=limits, bus=bus)
@@ -64,10 +64,8 @@ def test_endings_are_written_in_the_order_in_which_actions_ended(store: RunnerSt
         if number % 3 == 0:
             raise ValueError("no")
 
-    describes = {"h": describe("h", handle)}
-    executor = ThreadExecutor(describes, concurrency=1, clock=SystemClock(), site="s")
-    only = ClaimFilter(hooks=frozenset({"h"}))
-    totals = Runner(store, executor, SystemClock(), identity(), only=only, limits=Limits()).run()
+    runner, _ = make_runner(store, handle, Limits(), concurrency=1)
+    totals = runner.run()
     assert (totals.complete, totals.failed) == (2_000, 1_000)
     written = query(
         store,

@@ -10,7 +10,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -81,10 +81,9 @@ def random_queue(seed: int, now: datetime, *, has_index: bool) -> Queue:
     few = [chance.randrange(60, 80_000) for _ in range(4)]
     share = has_index and seed % 3 == 0
     moments = chance.choices(few, k=90) if share else chance.sample(range(60, 80_000), 90)
-    priorities = (10, 10, 0, 255, None) if has_index else (10,)
-    new = tuple(
-        _random_action(chance, hooks, failing, now, -moments.pop(), priorities) for _ in range(60)
-    )
+    new = tuple(_random_action(chance, hooks, failing, now, -moments.pop()) for _ in range(60))
+    if not has_index:
+        new = tuple(replace(one, priority=10) for one in new)
     old = tuple(
         (
             chance.choice(hooks),
@@ -98,22 +97,16 @@ def random_queue(seed: int, now: datetime, *, has_index: bool) -> Queue:
     return Queue(new, old, chance.choice([3, 25, 100]))
 
 
-def _random_action(  # noqa: PLR0917 - the parts of a queue
-    chance: random.Random,
-    hooks: tuple[str, ...],
-    failing: float,
-    now: datetime,
-    due_in: int,
-    priorities: tuple[int | None, ...],
+def _random_action(
+    chance: random.Random, hooks: tuple[str, ...], failing: float, now: datetime, due_in: int
 ) -> NewAction:
-    priority = chance.choice(priorities)
     made = make_new(
         chance.choice(hooks),
         args=("fail" if chance.random() < failing else "go", chance.randrange(3)),
         due_in=due_in,
         interval=chance.choice([None, 300, 86_400]),
         group=chance.choice(["", "g", "Ünïcode group"]),
-        priority=chance.randrange(256) if priority is None else priority,
+        priority=chance.choice([10, 10, 0, 255, chance.randrange(256)]),
         now=now,
     )
     if chance.random() > 0.2:
