@@ -29,14 +29,28 @@ from wpbridge.telling.bus import Bus
 ACTIONS = "wp_actionscheduler_actions"
 
 
-def run(store: RunnerStore, clock: FakeClock, handler: Callable[[int], None]) -> Runner:
-    """One thread, so that the second action waits for the first."""
-    handlers = {"h": describe("h", handler)}
-    executor = ThreadExecutor(handlers, concurrency=1, clock=clock, site="s")
-    only = ClaimFilter(hooks=frozenset(handlers))
-    runner = Runner(store, executor, clock, identity(), only=only, limits=Limits())
-    runner.run()
-    return runner
+class Looking(ThreadExecutor):
+    """Its one thread has the second action wait for the first, and can wait for the runner."""
+
+    def __init__(self, handler: Callable[[int], None], clock: FakeClock) -> None:
+        super().__init__({"h": describe("h", handler)}, concurrency=1, clock=clock, site="s")
+        self._steps = threading.Semaphore(0)
+
+    def reports(self, timeout_seconds: float) -> list[Report]:
+        self._steps.release()
+        return super().reports(timeout_seconds)
+
+    def wait_for_a_step(self) -> None:
+        """Return when the runner has made a whole step since this was called."""
+        while self._steps.acquire(blocking=False):
+            pass
+        for _ in range(2):
+            assert self._steps.acquire(timeout=60)
+
+
+def run(store: RunnerStore, clock: FakeClock, executor: ThreadExecutor) -> None:
+    only = ClaimFilter(hooks=frozenset({"h"}))
+    Runner(store, executor, clock, identity(), only=only, limits=Limits()).run()
 
 
 class WallClock(FakeClock):
@@ -53,10 +67,16 @@ class CountingClock(FakeClock):
         return NOW
 
 
+@pytest.mark.parametrize("first", ["runner", "whoever"])
 @pytest.mark.parametrize("kind", [FakeClock, WallClock, CountingClock])
 def test_what_others_have_ended_meanwhile_is_not_started(
-    store: RunnerStore, dsn: str, open_queue: Callable[[str], RunnerStore], kind: type[FakeClock]
+    store: RunnerStore,
+    dsn: str,
+    open_queue: Callable[[str], RunnerStore],
+    kind: type[FakeClock],
+    first: str,
 ) -> None:
+    """After a pause the thread may go on before the runner has looked at its queue, or after it."""
     store.unregister()
     others, clock, seen = open_queue(dsn), kind(), list[int]()
     _, second = insert(store, make_new(args=(1,)), make_new(args=(2,)))
@@ -64,17 +84,21 @@ def test_what_others_have_ended_meanwhile_is_not_started(
     def handler(number: int) -> None:
         seen.append(number)
         if number == 1:
-            clock.at += timedelta(seconds=50)
             change(others, f"UPDATE {ACTIONS} SET status = 'canceled' WHERE action_id = {second}")
+            clock.at += timedelta(seconds=50)
+            if first == "runner":
+                executor.wait_for_a_step()
 
-    run(store, clock, handler)
+    executor = Looking(handler, clock)
+    run(store, clock, executor)
     assert seen == [1]
     assert store.counts() == {"complete": 1, "canceled": 1}
     assert "action started via wpbridge" not in log_of(store, second)
     invariants.check(store)
 
 
-def test_what_nobody_took_is_run_after_all(store: RunnerStore) -> None:
+@pytest.mark.parametrize("first", ["runner", "whoever"])
+def test_what_nobody_took_is_run_after_all(store: RunnerStore, first: str) -> None:
     store.unregister()
     clock, seen = FakeClock(), list[int]()
     insert(store, make_new(args=(1,)), make_new(args=(2,)))
@@ -83,8 +107,11 @@ def test_what_nobody_took_is_run_after_all(store: RunnerStore) -> None:
         seen.append(number)
         if number == 1:
             clock.at += timedelta(seconds=50)
+            if first == "runner":
+                executor.wait_for_a_step()
 
-    run(store, clock, handler)
+    executor = Looking(handler, clock)
+    run(store, clock, executor)
     assert seen == [1, 2]
     assert store.counts() == {"complete": 2}
     invariants.check(store)

@@ -267,7 +267,7 @@ class Runner:
         self._handing.look_when_due()
         self._put_back_paused()
         self._put_back.confirm_when_due()
-        self._presence.beat_when_due()
+        self._presence.beat_when_due(self._put_back.confirm)
         return True
 
     def _seconds_to_wait(self) -> float:

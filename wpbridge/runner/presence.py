@@ -61,15 +61,22 @@ class Presence:
 
         It may be asked from any thread.
         """
-        return self._silence_seconds() < RUNNER_STALE_SECONDS
+        return self._silence_seconds(self._moment()) < RUNNER_STALE_SECONDS
 
-    def beat_when_due(self) -> None:
-        """Keep our row and the rows in hand fresh. Raises RunnerGone when our row is gone."""
+    def beat_when_due(self, look: Callable[[], None] = lambda: None) -> None:
+        """Keep our row and the rows in hand fresh. Raises RunnerGone when our row is gone.
+
+        ``look`` is called before a beat after which calls may start that could not before it. It
+        drops what people have canceled while this runner stood still.
+        """
         calls = self._run.in_hand.calls
-        if self._silence_seconds() < (BEAT_SECONDS if calls else IDLE_BEAT_SECONDS):
-            return
         # The moment is taken before the question: others count from when the database answered.
         moment = self._moment()
+        silence = self._silence_seconds(moment)
+        if silence < (BEAT_SECONDS if calls else IDLE_BEAT_SECONDS):
+            return
+        if silence >= RUNNER_STALE_SECONDS:
+            look()
         ids = sorted(call.action.id for call in calls)
         if not self._run.store.heartbeat(ids, now=self._run.clock.now()):
             raise RunnerGone
@@ -112,11 +119,11 @@ class Presence:
     def _moment(self) -> tuple[float, datetime]:
         return self._run.clock.monotonic(), self._run.clock.now()
 
-    def _silence_seconds(self) -> float:
-        """Return how long ago the database last confirmed that we live.
+    def _silence_seconds(self, moment: tuple[float, datetime]) -> float:
+        """Return how long before a moment the database last confirmed that we live.
 
         Two clocks are asked, and the later one counts. A host that is suspended, or a virtual
         machine that is paused, may stop either of them.
         """
-        (counted, at), (counted_then, at_then) = self._moment(), self._confirmed
+        (counted, at), (counted_then, at_then) = moment, self._confirmed
         return max(counted - counted_then, (at - at_then).total_seconds())

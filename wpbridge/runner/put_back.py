@@ -25,11 +25,13 @@ class PutBack:
         self._confirmed = run.clock.monotonic()
 
     def confirm_when_due(self) -> None:
+        """Look at what waits, if that was not done for a second."""
+        if self._run.clock.monotonic() - self._confirmed >= CONFIRM_SECONDS:
+            self.confirm()
+
+    def confirm(self) -> None:
         """Drop those waiting calls whose actions are not pending in our claim any more."""
-        now = self._run.clock.monotonic()
-        if now - self._confirmed < CONFIRM_SECONDS:
-            return
-        self._confirmed = now
+        self._confirmed = self._run.clock.monotonic()
         running = self._run.executor.running()
         waiting = [
             call
