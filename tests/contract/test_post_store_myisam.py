@@ -104,8 +104,8 @@ class Killed(Exception):
 def beside(
     mysql_dsn: str, open_queue: Callable[[str], RunnerStore], monkeypatch: pytest.MonkeyPatch
 ) -> RunnerStore:
-    """Another process, which waits for nobody."""
-    monkeypatch.setattr(alone, "WAIT_SECONDS", 0)
+    """Another process. A server needs a moment until it knows that a connection is gone."""
+    monkeypatch.setattr(alone, "WAIT_SECONDS", 60)
     return open_queue(mysql_dsn)
 
 
@@ -137,8 +137,10 @@ def test_nobody_moves_posts_beside_another(
     refused = []
 
     def happens(_copied: object) -> None:
-        with pytest.raises(Contention, match="moved already") as error:
-            deed(beside, tmp_path)
+        with pytest.MonkeyPatch.context() as at_once:
+            at_once.setattr(alone, "WAIT_SECONDS", 0)
+            with pytest.raises(Contention, match="moved already") as error:
+                deed(beside, tmp_path)
         refused.append(str(error.value))
 
     assert move(plain, tmp_path, happens).is_complete
