@@ -16,7 +16,7 @@ from rows import change, log_of, query
 from ticking import TickingExecutor
 from wpbridge import Context
 from wpbridge.events import RunnerPresumedDead
-from wpbridge.executors.base import Report
+from wpbridge.executors.base import Call, Report
 from wpbridge.executors.handlers import describe
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.runner.identity import identity
@@ -35,6 +35,13 @@ class Looking(ThreadExecutor):
     def __init__(self, handler: Callable[[int], None], clock: FakeClock) -> None:
         super().__init__({"h": describe("h", handler)}, concurrency=1, clock=clock, site="s")
         self._steps = threading.Semaphore(0)
+        self.waits_between = False
+        """Whether the thread, when it has taken a call, lets the runner make a step first."""
+
+    def _start(self, call: Call) -> None:
+        if self.waits_between:
+            self.wait_for_a_step()
+        super()._start(call)
 
     def reports(self, timeout_seconds: float) -> list[Report]:
         self._steps.release()
@@ -67,7 +74,7 @@ class CountingClock(FakeClock):
         return NOW
 
 
-@pytest.mark.parametrize("first", ["runner", "whoever"])
+@pytest.mark.parametrize("first", ["runner", "between", "whoever"])
 @pytest.mark.parametrize("kind", [FakeClock, WallClock, CountingClock])
 def test_what_others_have_ended_meanwhile_is_not_started(
     store: RunnerStore,
@@ -76,7 +83,7 @@ def test_what_others_have_ended_meanwhile_is_not_started(
     kind: type[FakeClock],
     first: str,
 ) -> None:
-    """After a pause the thread may go on before the runner has looked at its queue, or after it."""
+    """After a pause the thread may go on before the runner has looked, after it, or meanwhile."""
     store.unregister()
     others, clock, seen = open_queue(dsn), kind(), list[int]()
     _, second = insert(store, make_new(args=(1,)), make_new(args=(2,)))
@@ -86,6 +93,7 @@ def test_what_others_have_ended_meanwhile_is_not_started(
         if number == 1:
             change(others, f"UPDATE {ACTIONS} SET status = 'canceled' WHERE action_id = {second}")
             clock.at += timedelta(seconds=50)
+            executor.waits_between = first == "between"
             if first == "runner":
                 executor.wait_for_a_step()
 
@@ -97,7 +105,7 @@ def test_what_others_have_ended_meanwhile_is_not_started(
     invariants.check(store)
 
 
-@pytest.mark.parametrize("first", ["runner", "whoever"])
+@pytest.mark.parametrize("first", ["runner", "between", "whoever"])
 def test_what_nobody_took_is_run_after_all(store: RunnerStore, first: str) -> None:
     store.unregister()
     clock, seen = FakeClock(), list[int]()
@@ -107,6 +115,7 @@ def test_what_nobody_took_is_run_after_all(store: RunnerStore, first: str) -> No
         seen.append(number)
         if number == 1:
             clock.at += timedelta(seconds=50)
+            executor.waits_between = first == "between"
             if first == "runner":
                 executor.wait_for_a_step()
 

@@ -25,7 +25,9 @@ action over, and ends it as its own.
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Call:
-    """One action in one claim, decoded and ready to run. Nothing of it changes but its lines.
+    """One action in one claim, decoded and ready to run.
+
+    Only its lines and steps change, and whether it may start.
 
     A call is equal to itself only. An action that others took over may come back to this runner in
     a new claim while its old call still runs, so an action's id does not tell which call is meant.
@@ -45,7 +47,9 @@ class Call:
     """The span of the attempt, where traces are made. It is kept here until the action has ended.
     """
     may_start: Callable[[], bool] = field(default=lambda: True, repr=False)
-    """Asked right before it starts, from any thread: not when others may have taken it over."""
+    """Asked right before it starts, from any thread. It says no while others may have taken the
+    action over, and for good when they have canceled or ended it.
+    """
 
     @property
     def traceparent(self) -> str:
