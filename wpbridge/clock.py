@@ -51,12 +51,17 @@ def to_text(moment: datetime) -> str:
     return str(moment)[:19]
 
 
+def rounded_up(moment: datetime) -> datetime:
+    """Return the first whole second that is not before a moment. The tables hold whole seconds."""
+    return (moment + (timedelta(seconds=1) - timedelta.resolution)).replace(microsecond=0)
+
+
 def bound_text(moment: datetime) -> str:
     """Return a moment as a bound for the tables' dates, which are whole seconds.
 
     It is rounded up: a date lies before the bound exactly when it lies before the moment.
     """
-    return to_text(moment + (timedelta(seconds=1) - timedelta.resolution))
+    return to_text(rounded_up(moment))
 
 
 def from_text(text: str | None) -> datetime | None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from wpbridge.action import Action, NewAction, Status, ZonedCron
-from wpbridge.clock import from_timestamp
+from wpbridge.clock import from_timestamp, rounded_up
 from wpbridge.codec import args, schedule, zoned
 from wpbridge.outcome import (
     Booked,
@@ -129,9 +129,9 @@ def ending_of(
         case Retried(after=after, reason=reason, attempt=attempt, of=of):
             wait = max(after, SHORTEST_RETRY)
             lines = [*before, log_texts.retried(ended_at, wait, reason, attempt=attempt, of=of)]
-            return _later(action, ended_at + wait, ended_at, lines, marked=marked)
+            return _later(action, rounded_up(ended_at + wait), ended_at, lines, marked=marked)
         case Snoozed(until=until, reason=reason):
-            due = max(until, ended_at + SHORTEST_RETRY)
+            due = rounded_up(max(until, ended_at + SHORTEST_RETRY))
             lines = [*before, log_texts.snoozed(ended_at, due, reason)]
             return _later(action, due, ended_at, lines, marked=marked)
         case Unrun(reason=reason):
