@@ -245,6 +245,20 @@ def test_a_process_that_could_claim_nothing_is_not_started_again_at_once() -> No
     assert sites.start() == ["a"]
 
 
+def test_what_is_enqueued_while_a_site_is_looked_at_is_looked_for_at_once() -> None:
+    sites = Sites("a")
+    assert sites.schedule.looks(sites.now, [ME]) == {ME: ["a"]}
+    # The look has read its answer, which is on the way.
+    sites.schedule.woken(sites["a"], sites.now)
+    assert sites.schedule.looks(sites.now, [ME]) == {}
+    sites.schedule.looked(sites["a"], sites.now, due=False, left=False)
+    assert sites.schedule.looks(sites.now, [ME]) == {ME: ["a"]}
+    # Nothing came during the second look: the next one has its time.
+    sites.schedule.looked(sites["a"], sites.now, due=False, left=False)
+    assert sites.schedule.looks(sites.now + 9.9, [ME]) == {}
+    assert sites.schedule.looks(sites.now + 10.1, [ME]) == {ME: ["a"]}
+
+
 def test_a_process_whose_database_is_away_ends_unless_it_has_something_in_hand() -> None:
     sites = Sites("a", "b", php=False)
     sites.due("a", "b")

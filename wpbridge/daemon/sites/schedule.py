@@ -52,6 +52,8 @@ class ScheduledSite:
     upkeep_at: float
     is_asked: bool = False
     """Whether a look at it has been asked for, and no answer has come."""
+    is_woken: bool = False
+    """Whether something was enqueued since a look was last asked for, which it may have missed."""
     look_failures: int = 0
     run_failures: int = 0
     fruitless: int = 0
@@ -151,7 +153,7 @@ class Schedule:
             if site.user not in users or site.process or site.is_asked or site.is_gone:
                 continue
             if site.user is not None and now >= site.next_look:
-                site.is_asked = True
+                site.is_asked, site.is_woken = True, False
                 found.setdefault(site.user, []).append(site.name)
         return found
 
@@ -164,7 +166,7 @@ class Schedule:
     def looked(self, site: ScheduledSite, now: float, *, due: bool, left: bool) -> None:
         """Take in what a look has found: whether something is due, or was left by the dead."""
         site.is_asked, site.look_failures, site.last_look = False, 0, self.today()
-        site.next_look = now + self.later(self.terms.interval)
+        site.next_look = now if site.is_woken else now + self.later(self.terms.interval)
         # It may have been a network until now.
         self._blogs.pop(site.name, None)
         if not site.run_failures:
@@ -197,7 +199,7 @@ class Schedule:
     def woken(self, site: ScheduledSite, now: float) -> None:
         """Have a site looked at at once, since something was enqueued."""
         if site.process is None and not site.look_failures:
-            site.next_look = now
+            site.is_woken, site.next_look = True, now
             if not site.run_failures:
                 site.start_after = now
 
