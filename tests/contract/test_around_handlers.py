@@ -12,6 +12,7 @@ import pytest
 from executor_runs import KINDS, Runs
 from wpbridge.clock import SystemClock
 from wpbridge.executors.loading import load
+from wpbridge.executors.process import executor as process
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.outcome import Canceled, Completed, Failed, Retried
@@ -230,7 +231,10 @@ def test_what_middleware_raises_is_the_outcome(around: Runs, hook: str) -> None:
     )
 
 
-def test_middleware_sees_the_end_of_the_time(around: Runs) -> None:
+def test_middleware_sees_the_end_of_the_time(
+    around: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_ASYNC_GRACE_SECONDS", 60.0)
     report = around.run("hangs")
     assert isinstance(report.outcome, Failed)
     assert report.outcome.error_type == "TimedOut"

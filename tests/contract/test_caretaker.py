@@ -198,7 +198,7 @@ def test_rows_of_claims_that_hold_nothing_and_nobody_holds_are_dropped(
     assert (raw(store, waits)[1], raw(store, runs)[1]) == (803, 804)
 
 
-@pytest.mark.parametrize("age", [0, 100, 290, -60, -9999])
+@pytest.mark.parametrize("age", [0, 100, 240, -60, -9999])
 def test_a_claim_that_a_runner_of_php_has_just_made_is_left(
     store: RunnerStore, keeper: Keeper, age: int
 ) -> None:

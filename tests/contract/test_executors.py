@@ -16,6 +16,7 @@ from wpbridge.clock import SystemClock
 from wpbridge.executors.handlers import Handler
 from wpbridge.executors.loading import load
 from wpbridge.executors.openings import HookSet
+from wpbridge.executors.process import executor as process
 from wpbridge.executors.process.executor import PoolLimits, ProcessExecutor, Setup
 from wpbridge.executors.threads import ThreadExecutor
 from wpbridge.outcome import Canceled, Completed, Failed, Outcome, Retried, Snoozed, Unrun
@@ -275,7 +276,10 @@ def test_log_records_reach_the_log(runs: Runs, caplog: pytest.LogCaptureFixture)
     assert vars(record)["action_id"] == report.call.action.id
 
 
-def test_an_async_handler_is_cancelled_at_its_limit(runs: Runs) -> None:
+def test_an_async_handler_is_cancelled_at_its_limit(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_ASYNC_GRACE_SECONDS", 60.0)
     report = runs.run("sleeps_async")
     assert isinstance(report.outcome, Failed)
     assert report.outcome.reason == "timed out after 0.05 s"

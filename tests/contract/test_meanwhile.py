@@ -45,12 +45,24 @@ def slow(connection: Connection) -> object:
 
 
 def test_the_work_is_done_until_there_is_none(any_driver_dsn: str, open_queue: OpenQueue) -> None:
-    session, work = open_queue(any_driver_dsn).session, Work(5)
-    with session.meanwhile(work):
-        assert session.run(slow) == 7
-        assert (work.left, work.calls) == (-1, 6)
-        assert session.run(slow) == 7
-        assert work.calls == 7, "each wait asks once more"
+    session, other, work = open_queue(any_driver_dsn).session, open_queue(any_driver_dsn), Work(5)
+
+    def answer(sql: str) -> Callable[[Connection], object]:
+        return lambda connection: connection.execute(text(sql)).one()[0]
+
+    def work_and_free() -> bool:
+        goes_on = work()
+        if not goes_on:
+            assert other.session.run(answer("SELECT RELEASE_LOCK('held')")) == 1
+        return goes_on
+
+    with session.meanwhile(work_and_free):
+        for calls in (6, 7):
+            # The server answers when the work is done. Each wait asks once more.
+            assert other.session.run(answer("SELECT GET_LOCK('held', 60)")) == 1
+            waits = "SELECT GET_LOCK('held', 60) + RELEASE_LOCK('held')"
+            assert session.run(answer(waits)) == 2
+            assert work.calls == calls
     assert session.run(slow) == 7
     assert work.calls == 7
 

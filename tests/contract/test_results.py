@@ -161,12 +161,14 @@ def test_progress_is_seen_while_the_handler_runs(store: RunnerStore) -> None:
         advance(self, steps)
         if steps:
             found.append(kept(store, ids["slow"]))
-            seen.set()
+            # The runner may look between the two.
+            if steps[ids["slow"]].fraction == 0.5:
+                seen.set()
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(store), "advance", advanced)
         run(store, {"slow": slow})
-    (during,) = found
+    during = found[-1]
     assert during is not None
     assert (during.progress, during.progress_text, during.result) == (0.5, "page 2 of 4", None)
     after = kept(store, ids["slow"])

@@ -99,8 +99,10 @@ def test_retries_are_reported_on_demand(
 
     queue.enqueue_async("fail")
     rules = (RetryRule(max_attempts=2),)
-    for ahead in (60, 600):
+    for attempt, ahead in enumerate((60, 600)):
         run({"fail": fail}, ahead=ahead, retry=rules, sentry_retries=retries)
+        # Each run sends by a thread of its own.
+        heard(at, attempt + retries)
     found = heard(at, 2 if retries else 1)
     assert [one["level"] for one in found] == ["warning", "error"][-len(found) :]
     assert [one["tags"]["attempt"] for one in found] == ["1", "2"][-len(found) :]
@@ -112,8 +114,11 @@ def test_recurring_hooks_check_in(queue: Queue, run: Runs, at: Sink) -> None:
 
     queue.schedule_cron("2026-01-01T00:00:00Z", "0 3 * * *", "nightly", tz="Europe/Rome")
     run({"nightly": lambda: None})
+    # Each run sends by a thread of its own.
+    heard(at, 2)
     queue.schedule_recurring(None, 90, "minutely")
     run({"minutely": fail})
+    heard(at, 5)
     queue.enqueue_async("once")
     run({"once": lambda: None})
     first, second, third, issue, fourth = heard(at, 5)
