@@ -7,7 +7,6 @@ test. None of its processes outlives the block that started it.
 import contextlib
 import importlib.machinery
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -19,11 +18,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, TypeAlias
 
 from daemons import processes, until
+from ports import HOST, free_port
 from servers import find_program
 
 START_SECONDS: Final = 120.0
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-HOST: Final = "127.0.0.1"
 RABBITMQ_ROOT: Final = Path("/usr/lib/rabbitmq/lib")
 RABBITMQ_APT: Final = "RabbitMQ is not installed (apt-get install rabbitmq-server)"
 # Libraries that only plugins of RabbitMQ use. A node looks for each of its modules in every folder
@@ -57,24 +56,6 @@ def _missing_packages(*names: str) -> str:
     find = importlib.machinery.PathFinder.find_spec
     missing = [name for name in names if find(name) is None]
     return f"Python packages are not installed: {', '.join(missing)}" if missing else ""
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free and that this process has not been given before.
-
-    It is below 32768. Linux gives the ports above to clients: one of them could be taken while its
-    broker is down, and a client that connects to one while nobody listens can even reach itself.
-    The number does not come from ``random``, which pytest-randomly seeds alike in all processes.
-    """
-    while True:
-        port = 15000 + secrets.randbelow(15000)
-        with contextlib.suppress(OSError), socket.create_server((HOST, port)):
-            if port not in _given_ports:
-                _given_ports.add(port)
-                return port
-
-
-_given_ports: set[int] = set()
 
 
 class Broker(ABC):

@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import Final, Literal, Self, TypeAlias
 
+from ports import HOST, free_port
+
 Target: TypeAlias = Path | tuple[str, int]
 """A server's Unix socket, or its host and port."""
 
@@ -34,7 +36,7 @@ class Proxy:
         self._pairs: set[_Pair] = set()
         self._left: dict[Side, int] = {}
         self._is_over = False
-        self._door = self._open(0)
+        self._door = self._open(free_port())
         self.port: int = self._door.getsockname()[1]
         """On 127.0.0.1; stays the same."""
 
@@ -88,7 +90,7 @@ class Proxy:
             self._door = self._open(self.port)
 
     def _open(self, port: int) -> socket.socket:
-        door = socket.create_server(("127.0.0.1", port), backlog=128)
+        door = socket.create_server((HOST, port), backlog=128)
         threading.Thread(target=self._welcome, args=(door,), daemon=True).start()
         return door
 

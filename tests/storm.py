@@ -535,6 +535,13 @@ class Storm:
 
     def end(self) -> None:
         """Stop the daemons, and let one more run put back what is left, which should be nothing."""
+
+        def do_all_hear() -> bool:
+            # A daemon catches signals before it starts its first worker.
+            Storm.revive_daemons(self)
+            return all(daemon.workers() for daemon in self.daemons)
+
+        until(do_all_hear, "a worker of each daemon")
         for daemon in self.daemons:
             daemon.terminate()
         for daemon in self.daemons:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from queue import SimpleQueue
 
 import warm
 from cli_helpers import COMMAND, Site, clean_env
@@ -17,10 +18,12 @@ def test_the_receiver_gets_it_twice_at_most_and_with_the_same_id(
     site: Site, receiver: Receiver
 ) -> None:
     callback_id, uuid = canceled_with_callback(site.store, receiver)
+    victims = SimpleQueue[warm.Popen]()
+    receiver.met = lambda: os.kill(victims.get().pid, signal.SIGKILL)
     victim = warm.Popen(
         [*COMMAND, *RUN], cwd=site.folder, env=clean_env(site.folder, site.env), stderr=sys.stderr
     )
-    receiver.met = lambda: os.kill(victim.pid, signal.SIGKILL)
+    victims.put(victim)
     assert victim.wait() == -signal.SIGKILL
     assert len(receiver.posts) == 1
     receiver.met = lambda: None

@@ -122,7 +122,8 @@ class Clients:
             for key in self.keys(number):
                 try:
                     answer = self.send(session, url, key)
-                except requests.ConnectionError:
+                except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+                    # The second one: the gateway was killed between the head and the body.
                     return
                 self.statuses[answer.status_code] += 1
                 if answer.status_code == 202:

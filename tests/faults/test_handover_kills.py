@@ -10,7 +10,7 @@ import pytest
 
 import invariants
 from brokers import Broker
-from daemons import until
+from daemons import DEADLINE_SECONDS, until
 from factories import make_new
 from handover import Handover, handing_over
 from rows import query
@@ -174,7 +174,7 @@ def test_a_worker_killed_at_any_statement_loses_nothing(it: Handover, store: Run
     add(store, 0, *hooks)
     it.worker(concurrency=4)
     it.relay()
-    it.drained(100.0)
+    it.drained(DEADLINE_SECONDS)
     assert len(list(it.folder.glob("taken-*"))) > MOMENTS
     for one in it.started:
         one.end()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from brokers import BROKERS, HOST, Broker, Kinds, Private, Redis, missing_redis, private_redis
+from brokers import BROKERS, Broker, Kinds, Private, Redis, missing_redis, private_redis
 from conftest import needs
 
 KEEPS: Kinds = {
