@@ -15,6 +15,7 @@ from playwright.sync_api import (
     ConsoleMessage,
     Page,
     ViewportSize,
+    expect,
     sync_playwright,
 )
 
@@ -34,6 +35,8 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 PERSON = "X-Person"
 """The header by which a gateway of these tests knows who looks, as behind a proxy."""
 SIGNED_IN: dict[str, Any] = {
@@ -150,7 +153,7 @@ def tab(
         java_script_enabled=javascript,
         extra_http_headers={PERSON: person} if person else {},
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE_MS)
     try:
         yield _watched(context, base)
     finally:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 
 from conftest import execute, needs
+from ports import HOST, free_port
 from servers import MariaDB
 from stores import open_store
 from wordpress import in_wordpress, make_site, missing_wordpress, plugin_folder
@@ -165,8 +166,7 @@ def visited(server: MariaDB, folder: Path, home_path: str = "") -> Iterator[Visi
 
 @contextlib.contextmanager
 def _php_server(folder: Path, home_path: str) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        host = f"127.0.0.1:{free.getsockname()[1]}"
+    host = f"{HOST}:{free_port()}"
     php = shutil.which("php")
     assert php is not None
     flags = {

@@ -12,6 +12,7 @@ import pytest
 
 from brokers import BROKERS, Broker, Kinds, Private, Redis, missing_redis, private_redis
 from conftest import needs
+from ports import HOST
 
 KEEPS: Kinds = {
     **BROKERS,

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import pytest
 
-from brokers import HOST, SQS, missing_sqs
+from brokers import SQS, missing_sqs
 from cli_helpers import state_of
 from conftest import ROOT, needs
 from daemons import until
+from ports import HOST
 from wpbridge.executors.celery.messages import WholeAction, whole
 
 POLICIES: Final = ROOT / "wpbridge" / "deploy" / "aws"
@@ -36,6 +37,7 @@ BaseResponse._get_action = remember
 main(["-H", sys.argv[1], "-p", sys.argv[2]])
 """
 HANDLERS: Final = """
+from ports import HOST
 from wpbridge import hook
 
 @hook("send_mail")

@@ -122,7 +122,6 @@ def test_a_route_that_leaves_a_hook_stops_no_worker_that_is_named_it(
     until(
         lambda: query(store, "SELECT 1 FROM wp_actionscheduler_actions WHERE status = 'failed'"),
         lambda: f"the next: {it.logs()}",
-        20.0,
     )
     assert worker.process.poll() is None
     assert column(store, "attempts", one) == 0

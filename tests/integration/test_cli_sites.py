@@ -116,13 +116,13 @@ def test_bad_sites_keep_no_other_one_waiting(here: Path, silent: str) -> None:
         {"dsn": f"sqlite:///{here}/none.db"},
         {"path": "gone", "name": "gone"},
     )
-    done, rows = status(here, file, "--timeout", "1s")
+    done, rows = status(here, file, "--timeout", "3s")
     assert (done.code, done.err) == (1, "12 sites, 11 bad\n")
     assert (rows["good"]["state"], rows["good"]["bad"]) == ("idle", False)
-    assert rows["s8"]["reason"] == "its database has not answered within 1 s"
+    assert rows["s8"]["reason"] == "its database has not answered within 3 s"
     assert "none.db" in rows["none"]["reason"]
     assert (rows[None]["bad"], rows[None]["state"]) == (True, "bad")
-    done, rows = status(here, file, "--timeout", "1s", "--only", "bad")
+    done, rows = status(here, file, "--timeout", "3s", "--only", "bad")
     assert (done.code, "good" in rows, len(rows)) == (1, False, 11)
 
 
@@ -255,7 +255,7 @@ def test_a_configuration_of_others_learns_nothing_of_the_environment(here: Path)
     config = folder / "wp-config.php"
     config.write_text(
         "<?php define('DB_NAME', 'x'); define('DB_USER', getenv('SECRET') ?: 'nothing');"
-        " define('DB_PASSWORD', 'x'); define('DB_HOST', getenv('SECRET') ? '127.0.0.1:1' : 'no.invalid');"
+        " define('DB_PASSWORD', 'x'); define('DB_HOST', getenv('SECRET') ? '127.0.0.1:1' : 'localhost:/no.sock');"
     )
     for place in (folder, config):
         os.chown(place, NOBODY, NOBODY)
@@ -268,7 +268,7 @@ def test_a_configuration_of_others_learns_nothing_of_the_environment(here: Path)
         "reason",
     ]
     done = wpbridge(*words, cwd=here, env={"SECRET": "s3cret"})
-    assert "no.invalid" in done.stdout
+    assert "/no.sock" in done.stdout
 
 
 def test_the_list_shows_its_sites_and_its_faults(here: Path) -> None:

@@ -36,7 +36,7 @@ TEXTS = (
     "doctor --only runners,pauses",
     "clean --status failed --before 2026-11-01T10:00:30Z --dry-run",
     "migrate wp-cron --dry-run --file cron",
-    "enqueue h --at 2027-01-01T09:00Z --dry-run",
+    "enqueue h --at 2099-01-01T09:00Z --dry-run",
     "pause --hook h --until 2099-01-01T00:00Z --dry-run",
 )
 CRON = (

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -46,7 +46,9 @@ def shop(file: Path) -> Iterator[str]:
 def it(browser: Browser, shop: str) -> Iterator[Tab]:
     """A window whose timers go when a test says so."""
     with tab(browser, shop) as it:
-        it.page.clock.install()
+        now = datetime.now(UTC)
+        it.page.clock.install(time=now)
+        it.page.clock.pause_at(now + timedelta(seconds=1))
         yield it
         it.check()
 

@@ -5,11 +5,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from socket import create_server
 
 import pytest
 
 from daemons import until
+from ports import free_port
 from wpbridge.app.broker_sight import BrokerSight, look_at_broker
 from wpbridge.doctor import checks_celery
 from wpbridge.doctor.findings import Finding
@@ -25,8 +25,7 @@ def port(tmp_path: Path) -> Iterator[int]:
     server = shutil.which("redis-server")
     if server is None:
         pytest.skip("there is no redis-server")
-    with closing(create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [server, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(tmp_path)]
     process = subprocess.Popen([*command, "--save", ""], stdout=subprocess.DEVNULL)
     try:
@@ -38,7 +37,7 @@ def port(tmp_path: Path) -> Iterator[int]:
 
 
 def _answers(port: int) -> bool:
-    with closing(redis.Redis(port=port)) as client:
+    with closing(redis.Redis(port=port, socket_timeout=10)) as client:
         try:
             return bool(client.ping())
         except redis.ConnectionError:
@@ -57,7 +56,7 @@ def test_a_redis_that_forgets_is_told_apart(port: int) -> None:
     [finding] = look(address)
     assert finding.level == "warning"
     assert "writes no file of what it gets (appendonly is no)" in finding.cause
-    with closing(redis.Redis(port=port)) as client:
+    with closing(redis.Redis(port=port, socket_timeout=10)) as client:
         client.config_set("appendonly", "yes")
         assert look(address) == []
         client.config_set("maxmemory-policy", "allkeys-lru")

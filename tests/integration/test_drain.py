@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from conftest import needs
 from daemons import until
 from factories import make_new
 from handover import Handover, handing_over
+from ports import free_port
 from rows import column, query
 from wpbridge import Enqueue, Queue
 from wpbridge.clock import SystemClock
@@ -234,8 +234,7 @@ def test_urgent_messages_come_first(
 def test_flower_sees_the_workers_and_what_they_run(it: Handover, store: RunnerStore) -> None:
     pytest.importorskip("flower")
     it.worker("-E", concurrency=1)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     words = ["-m", "celery", "-A", "wpbridge.celery_app", "flower", "--address=127.0.0.1"]
     it.start([*words, f"--port={port}"], "flower", FLOWER_UNAUTHENTICATED_API="true")
 

@@ -164,7 +164,7 @@ def test_a_site_whose_settings_belong_to_a_stranger_is_not_run(host: Host, add: 
 
 def test_who_waits_is_not_kept_waiting_by_who_is_busy(host: Host, add: AddSite) -> None:
     # Given a site with more to do than its turn holds, and room for one process
-    slow = HARM.format(body="import time; time.sleep(0.05)")
+    slow = HARM.format(body="import os, time; os.path.exists('go') or time.sleep(1)")
     busy = add("busy", acts=slow)
     busy.enqueue(*range(300))
     host.start("--max-running", "1")
@@ -178,6 +178,7 @@ def test_who_waits_is_not_kept_waiting_by_who_is_busy(host: Host, add: AddSite) 
     for site in others:
         host.complete(site.name, 1)
     assert busy.statuses()["complete"] < 300
+    busy.write("go", "")
     host.complete("busy", 300)
     assert host.states()["busy"].runs >= 2
     assert busy.statuses()["failed"] == 0
@@ -370,7 +371,9 @@ def test_traps_of_a_site_never_run_as_root(host: Host, add: AddSite, tmp_path: P
     for place in (own.folder, *own.folder.iterdir()):
         shutil.chown(place, "root")
     own.enqueue(1)
-    host.start(env={"PYTHONSTARTUP": str(site.folder / "acts.py"), "SECRET": "root's"})
+    told_by_root = {"PYTHONSTARTUP": str(site.folder / "acts.py"), "SECRET": "root's"}
+    # The last process stays long enough to be looked at.
+    host.start("--linger", "60s", env=told_by_root)
     host.complete("traps", 1)
     told = host.told("own", lambda s: s.condition == "bad", "is refused")
     assert "root runs nothing of a site" in told.reason

@@ -439,7 +439,8 @@ def test_an_action_canceled_after_the_claim_is_ignored_as_by_the_plugin(
     wordpress: PhpSite,
 ) -> None:
     wordpress.listen()
-    slow = wordpress.enqueue("t_sleep", 1.5)
+    go = wordpress.folder / "wp-content" / "go"
+    slow = wordpress.enqueue("t_wait")
     canceled = wordpress.enqueue("t_args", "must not run")
     runner, store = wordpress.runner()
     other = wordpress.open()
@@ -459,6 +460,7 @@ def test_an_action_canceled_after_the_claim_is_ignored_as_by_the_plugin(
                     " WHERE action_id = :i AND status = 'pending'",
                     i=canceled,
                 )
+                go.touch()
                 return
 
     thread = threading.Thread(target=cancel_when_it_runs, daemon=True)
@@ -466,13 +468,14 @@ def test_an_action_canceled_after_the_claim_is_ignored_as_by_the_plugin(
     totals = runner.run()
     done.set()
     thread.join()
+    go.unlink()
     other.close()
     store.close()
     assert (totals.complete, totals.lost) == (1, 1)
     assert wordpress.records("args") == []
     assert wordpress.state(canceled)[0] == "canceled"
     assert wordpress.log(canceled) == ["action created", "action ignored via wpbridge"]
-    told = [one for one in wordpress.records() if one[1] == [canceled, "wpbridge"]]
+    told = [one for one in wordpress.records() if one[1:] == [[canceled, "wpbridge"]]]
     assert told == [
         ["before_execute", [canceled, "wpbridge"]],
         ["execution_ignored", [canceled, "wpbridge"]],
@@ -480,7 +483,8 @@ def test_an_action_canceled_after_the_claim_is_ignored_as_by_the_plugin(
 
 
 def test_a_drained_run_ends_what_runs_and_frees_the_rest(wordpress: PhpSite) -> None:
-    running = wordpress.enqueue("t_sleep", 0.5)
+    go = wordpress.folder / "wp-content" / "go"
+    running = wordpress.enqueue("t_wait")
     waiting = [wordpress.enqueue("t_noop") for _ in range(20)]
     runner, store = wordpress.runner()
 
@@ -497,11 +501,13 @@ def test_a_drained_run_ends_what_runs_and_frees_the_rest(wordpress: PhpSite) -> 
             threading.Event().wait(0.02)
         runner.stop()
         other.close()
+        go.touch()
 
     thread = threading.Thread(target=stop_when_it_runs, daemon=True)
     thread.start()
     totals = runner.run()
     thread.join()
+    go.unlink()
     store.close()
     assert wordpress.state(running)[0] == "complete"
     assert totals.complete + totals.released == 21

@@ -7,10 +7,12 @@ import socket
 import stat
 import sys
 import tempfile
-import threading
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -38,22 +40,16 @@ def test_term_answers_what_runs_lets_go_who_waits_and_ends_well(dsn: str, tmp_pa
         url = gateway.url
         job = ask(session, "POST", f"{url}/v1/jobs", json={"hook": "h"}).json()
         self_link = url.removesuffix("/queue") + job["links"]["self"]
-        told: list[Any] = []
-
-        def wait() -> None:
-            with requests.Session() as mine:
-                told.append(ask(mine, "GET", f"{self_link}?wait=30").json()["status"])
-
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        with ask(session, "GET", f"{self_link}/events?", stream=True) as events:
+        with (
+            waiting_for(url, job["links"]["self"], headers) as waits,
+            ask(session, "GET", f"{self_link}/events?", stream=True) as events,
+        ):
             chunks = events.iter_content(None)
             assert b"event: pending" in next(chunks) + next(chunks)
             gateway.process.send_signal(signal.SIGTERM)
             # The stream ends in order: a cut one raises.
             assert list(chunks) == []
-        waiting.join(DEADLINE_SECONDS)
-        assert told == ["pending"]
+            assert answered(waits)["status"] == "pending"
         assert gateway.code() == 0
     lines = [json.loads(line) for line in gateway.lines if line.startswith("{")]
     assert [line["event"] for line in lines] == ["gateway.request"] * 3
@@ -69,6 +65,38 @@ def test_term_answers_what_runs_lets_go_who_waits_and_ends_well(dsn: str, tmp_pa
         f"{job['links']['self']}/events",
     }
     assert not any("wait=30" in line for line in gateway.lines)
+
+
+@contextmanager
+def waiting_for(url: str, job: str, headers: Mapping[str, str]) -> Iterator[socket.socket]:
+    """A connection on which the gateway has read a request that waits for the end of a job."""
+    found = urlsplit(url)
+    told = {**headers, "Host": found.netloc, "Connection": "close"}
+    lines = [f"GET {job}?wait=30 HTTP/1.1", *(f"{name}: {value}" for name, value in told.items())]
+    address = (found.hostname, found.port)
+    with socket.create_connection(address, timeout=DEADLINE_SECONDS) as line:
+        line.sendall("\r\n".join([*lines, "", ""]).encode())
+        until(lambda: has_read(line), "the request is read")
+        yield line
+
+
+def has_read(line: socket.socket) -> bool:
+    """Whether the other end has read what was sent, which no queue of the kernel's holds then."""
+    ours, theirs = (f":{port:04X}" for port in (line.getsockname()[1], line.getpeername()[1]))
+    rows = [row.split() for row in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    queues = {(row[1][-5:], row[2][-5:]): row[4].split(":") for row in rows if row[3] == "01"}
+    sent, received = queues.get((ours, theirs)), queues.get((theirs, ours))
+    return sent is not None and received is not None and int(sent[0] + received[1], 16) == 0
+
+
+def answered(line: socket.socket) -> Any:
+    """The answer, when the gateway has closed."""
+    text = b""
+    while part := line.recv(65536):
+        text += part
+    head, _, body = text.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200"), text
+    return json.loads(body)
 
 
 def takes_connections(host: str, port: int) -> bool:
@@ -241,19 +269,9 @@ def test_several_workers_share_one_address_and_are_replaced(dsn: str, tmp_path: 
         gateway.process.send_signal(signal.SIGHUP)
         while children(gateway.process.pid) & old:
             assert requests.get(f"{url}/livez", timeout=60).status_code == 200
-        told: list[Any] = []
-
-        def wait() -> None:
-            answer = requests.get(f"{url}{job}?wait=30", headers=headers, timeout=60)
-            told.append(answer.json()["status"])
-
-        waiting = threading.Thread(target=wait)
-        waiting.start()
-        connected = f":{int(url.rpartition(':')[2]):04X} "
-        until(lambda: Path("/proc/net/tcp").read_text().count(connected) > 1, "a connection")
-        gateway.process.send_signal(signal.SIGTERM)
-        waiting.join(DEADLINE_SECONDS)
-        assert told == ["pending"]
+        with waiting_for(url, job, headers) as waits:
+            gateway.process.send_signal(signal.SIGTERM)
+            assert answered(waits)["status"] == "pending"
         assert gateway.code() == 0
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 import invariants
 import warm
+from daemons import until
 from factories import make_new
 from rows import log_of, query
 from wpbridge.clock import SystemClock
@@ -94,6 +96,10 @@ def test_a_killed_process_loses_nothing(
     first = start(dsn, tmp_path, KILL_AFTER="777")
     first.communicate(timeout=300)
     assert first.returncode == -signal.SIGKILL
+    if dsn.startswith("mysql"):
+        # The server may be busy with the last commit of the killed one.
+        connections = "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE()"
+        until(lambda: query(store, connections)[0][0] == 1, "the end of its connection")
     held = "status = 'in-progress' OR (status = 'pending' AND claim_id <> 0)"
     in_hand = query(store, f"SELECT args FROM wp_actionscheduler_actions WHERE {held}")
     hands = {json.loads(str(row[0]))[0] for row in in_hand}
@@ -123,7 +129,8 @@ def test_an_action_that_kills_its_runner_is_failed_in_the_end(
     assert codes[-1] == 0
     assert store.counts() == {"failed": 3}
     last = log_of(store, 1)[-1]
-    assert "its runners died 3 times while it ran" in last
+    # Its first death counts only if its start was marked before.
+    assert re.search("its runners died [34] times while it ran", last)
     assert max(recorded(tmp_path).values()) <= 4
 
 

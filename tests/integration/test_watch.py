@@ -5,6 +5,7 @@ import re
 import signal
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
+from queue import SimpleQueue
 from types import ModuleType
 
 import pytest
@@ -173,9 +174,11 @@ def test_a_watcher_killed_when_it_has_sent_repeats_that_message_once(
     lite: Site, receiver: Receiver
 ) -> None:
     failing(lite)
+    watchers = SimpleQueue[warm.Popen]()
+    # The message has come, and the watcher does not know yet.
+    receiver.met = lambda: watchers.get().kill()
     with started(lite, receiver) as watcher:
-        # The message has come, and the watcher does not know yet.
-        receiver.met = watcher.kill
+        watchers.put(watcher)
         assert watcher.wait() == -signal.SIGKILL
     receiver.met = lambda: None
     long_ago = datetime.now(UTC) - timedelta(hours=1)

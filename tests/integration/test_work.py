@@ -264,6 +264,7 @@ def test_a_drain_that_takes_too_long_is_cut_off_and_put_back(
     (action_id,) = add(store, "slow", 1)
     one = daemon(lite, "--drain-timeout", "0.5").ready()
     one.recorded("start")
+    until(lambda: store.counts() == {"in-progress": 1}, "the mark of its start")
     one.send(signal.SIGTERM)
     assert one.code() == 143
     assert "daemon.drain_timeout" in one.err()
@@ -557,12 +558,16 @@ def test_an_action_that_kills_every_worker_at_once_is_failed_after_a_few(
 ) -> None:
     """Whichever process puts it back, and whichever claims it next."""
     store = open_queue(dsn)
-    add(store, "doom", 1)
+    (doom,) = add(store, "doom", 1)
     add(store, "count", 50)
     one = daemon(dsn, "--processes", "3").ready()
     until(lambda: store.counts() == {"complete": 50, "failed": 1}, "its failure", seconds=120)
-    # The first death left no trace in the tables; three more are told there.
-    assert len(one.records("doom")) == MOST_DEATHS + 1
+    told = re.search(r"its runners died (\d+) times", log_of(store, doom)[-1])
+    assert told is not None
+    # The first death left no trace in the tables, unless its start was marked before it. One beside
+    # which others seemed to run does not count.
+    assert int(told[1]) >= MOST_DEATHS
+    assert len(one.records("doom")) - int(told[1]) in {0, 1}
     one.send(signal.SIGTERM)
     assert one.code() == 143
     invariants.check(store)
@@ -658,6 +663,8 @@ def test_a_database_that_goes_away_is_waited_for(
     one = daemon(dsn, "--processes", "2", "--heartbeat-file", "beat").ready()
     own_server.kill()
     one.told("the database does not answer")
+    beat = one.folder / "beat"
+    until(lambda: not json.loads(beat.read_text())["database"], "the heartbeat that says so")
     live, ready = (
         wpbridge(folder, "probe", what, "--heartbeat-file", "beat") for what in ("live", "ready")
     )
