@@ -31,7 +31,11 @@ from page_shell import Shell
 
 WRITES: Final = "WPBRIDGE_TUTORIAL_WRITE" in os.environ
 """Whether pages get what commands print now, for somebody who has changed what they print."""
-READS: Final = ("wpbridge list", "wpbridge status", "wpbridge probe", "wpbridge explain", "curl ")
+READS: Final = (
+    *("wpbridge list", "wpbridge status", "wpbridge probe", "wpbridge explain", "curl "),
+    # It tells what it finds once, and an action that a runner has in hand is not due.
+    "wpbridge watch --once",
+)
 """Commands that may be typed again: they show what another process does meanwhile."""
 PLACEHOLDERS: Final = {
     r"\s+": " ",
@@ -187,10 +191,15 @@ class Reader:
 
     def _type(self, step: Step, number: int, command: str, told: str) -> None:
         found = self._typed(command)
+
+        def fits_now() -> bool:
+            nonlocal found
+            found = self._typed(command)
+            return fits(told, found)
+
         if told and not fits(told, found) and command.startswith(READS):
             with contextlib.suppress(AssertionError):
-                until(lambda: fits(told, self._typed(command)), command, 20, pause=0.1)
-            found = self._typed(command)
+                until(fits_now, command, 60, pause=0.1)
         if fits(told, found):
             return
         if WRITES:
