@@ -201,7 +201,7 @@ class Handover:
             assert code is None, f"it ended with {code}: {process.log()}"
             return bool(is_there())
 
-        until(looked, lambda: f"the start: {process.log()[-3000:]}", 60.0)
+        until(looked, lambda: f"the start: {process.log()[-3000:]}")
 
     # The tables
 
@@ -239,12 +239,11 @@ class Handover:
         )
         return [str(row[0]) for row in rows]
 
-    def drained(self, seconds: float = 60.0) -> None:
+    def drained(self) -> None:
         """Wait until nothing is due, held or running."""
         until(
             lambda: not self.unended(),
             lambda: f"the end of {self.unended()}: {self.logs()}",
-            seconds,
             pause=0.02,
         )
 
@@ -263,7 +262,7 @@ class Handover:
                 os.kill(pid, signal.SIGKILL)
         for one in self.started:
             one.process.wait()
-        until(lambda: not processes(self.folder), "the end of all processes", 30.0)
+        until(lambda: not processes(self.folder), "the end of all processes")
         self._store.close()
 
 

@@ -151,7 +151,7 @@ def test_progress_is_seen_while_the_handler_runs(store: RunnerStore) -> None:
     def slow(*, context: Context) -> str:
         context.progress(0.25, "page 1 of 4")
         context.progress(0.5, "page 2 of 4")
-        assert seen.wait(30)
+        assert seen.wait(60)
         return "done"
 
     ids = add(store, "slow")

@@ -174,7 +174,7 @@ def test_a_worker_killed_at_any_statement_loses_nothing(it: Handover, store: Run
     add(store, 0, *hooks)
     it.worker(concurrency=4)
     it.relay()
-    it.drained(DEADLINE_SECONDS)
+    it.drained()
     assert len(list(it.folder.glob("taken-*"))) > MOMENTS
     for one in it.started:
         one.end()
@@ -205,7 +205,7 @@ def test_a_relay_killed_at_any_step_loses_and_doubles_nothing(
     if "resen" in step:
         until(lambda: it.broker.depth(it.queue) == 10, "messages")
         it.broker.flush()
-    assert relay.process.wait(30) == -9, relay.log()
+    assert relay.process.wait(DEADLINE_SECONDS) == -9, relay.log()
     assert it.statuses() == {"pending": 10}
     it.relay()
     it.worker(concurrency=2)

@@ -104,7 +104,7 @@ def test_nothing_is_lost_when_workers_and_broker_are_killed(
     worker = it.worker(concurrency=2, name="second")
     until_run(it, len(runs(it)) + 20, "more")
     rabbitmq.restart()
-    until(lambda: set(runs(it)) == set(keys), lambda: f"all: {it.logs()}", 60.0)
+    until(lambda: set(runs(it)) == set(keys), lambda: f"all: {it.logs()}")
     until(lambda: rabbitmq.depth(it.queue) == 0, "an empty queue")
     assert worker.end() == 0
     # At least once, each a few times at most, and no key has two rows.
@@ -124,7 +124,7 @@ def test_a_failure_is_a_row_before_its_message_is_gone(
     until(lambda: len(runs(it)) >= 20, lambda: f"the first ones: {it.logs()}")
     worker.kill()
     worker = it.worker(concurrency=2, name="second")
-    until(lambda: set(runs(it)) == set(keys), lambda: f"all: {it.logs()}", 60.0)
+    until(lambda: set(runs(it)) == set(keys), lambda: f"all: {it.logs()}")
     until(lambda: rabbitmq.depth(it.queue) == 0, "an empty queue")
     assert worker.end() == 0
     assert sorted(keys_of_rows(store, "failed")) == sorted(keys[:60])

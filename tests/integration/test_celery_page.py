@@ -127,7 +127,7 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path) -> None:
             hosts.type(add)
             hosts.await_completed(1)
             wanted = [*["celery"] * 4, "relay"]
-            until(lambda: hosts.kinds() == wanted, lambda: str(hosts.kinds()), 60, pause=0.5)
+            until(lambda: hosts.kinds() == wanted, lambda: str(hosts.kinds()), pause=0.5)
             assert hosts.type(well)
             # Its message alone holds it, and each has a row in the end.
             through = next(text for text in of("python") if "through=" in text)
@@ -140,7 +140,7 @@ def test_the_page_is_followed_from_an_empty_folder(tmp_path: Path) -> None:
             assert set(hosts.orders()) == {17, *range(100, 200)}
         # No worker is there to start it.
         hosts.type(add)
-        until(lambda: broker.depth("mail") == 1, hosts.log("relay"), 60)
+        until(lambda: broker.depth("mail") == 1, hosts.log("relay"))
         assert "stopped 1 relay(s), dropped 1 message(s)" in hosts.type(drain)
         # A relay that was asked to stop ends as at TERM.
         assert relay.wait(60) == 143, hosts.log("relay")

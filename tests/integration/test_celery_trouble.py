@@ -71,10 +71,10 @@ def test_a_child_that_cannot_read_the_settings_loses_no_message(
     sent(it, "quick", "quick", "quick")
     worker.logged("broker expects")
     # It ends after what it runs, as it would have ended at its start.
-    until(lambda: worker.process.poll() is not None, lambda: f"its end: {worker.log()}", 60.0)
+    until(lambda: worker.process.poll() is not None, lambda: f"its end: {worker.log()}")
     (it.folder / "wpbridge.toml").write_text(good)
     it.worker(concurrency=1, name="second")
-    until(lambda: completed(store) >= 3, lambda: f"all three: {it.logs()}", 60.0)
+    until(lambda: completed(store) >= 3, lambda: f"all three: {it.logs()}")
 
 
 def test_the_args_of_an_action_are_in_no_log(it: Handover, store: RunnerStore) -> None:
@@ -100,9 +100,9 @@ def test_a_worker_that_shall_claim_no_more_ends_though_a_task_waits(
         store.insert([make_new("quick", args=(2,), due_in=-1)], now=SystemClock().now())
         until(lambda: it.broker.depth(it.queue) == 0, "what the worker has taken")
         worker.process.terminate()
-    until(lambda: worker.process.poll() is not None, lambda: f"its end: {worker.log()}", 60.0)
+    until(lambda: worker.process.poll() is not None, lambda: f"its end: {worker.log()}")
     it.worker(concurrency=1, name="second")
-    until(lambda: completed(store) >= 2 * (wish == "quiet"), lambda: f"all: {it.logs()}", 60.0)
+    until(lambda: completed(store) >= 2 * (wish == "quiet"), lambda: f"all: {it.logs()}")
 
 
 def test_a_route_that_leaves_a_hook_stops_no_worker_that_is_named_it(

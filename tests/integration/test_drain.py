@@ -245,7 +245,7 @@ def test_flower_sees_the_workers_and_what_they_run(it: Handover, store: RunnerSt
         except OSError:
             return None
 
-    until(lambda: asked("/api/workers?refresh=1"), lambda: f"a worker: {it.logs()}", 60.0)
+    until(lambda: asked("/api/workers?refresh=1"), lambda: f"a worker: {it.logs()}")
     assert list(asked("/api/workers")) == ["worker@localhost"]
     it.relay()
     add(store, 3)
@@ -254,7 +254,7 @@ def test_flower_sees_the_workers_and_what_they_run(it: Handover, store: RunnerSt
     def seen() -> list[dict[str, Any]]:
         return list((asked("/api/tasks") or {}).values())
 
-    until(lambda: [one["state"] for one in seen()] == ["SUCCESS"] * 3, "tasks", 60.0)
+    until(lambda: [one["state"] for one in seen()] == ["SUCCESS"] * 3, "tasks")
     assert {one["name"] for one in seen()} == {"quick"}
     assert {one["result"] for one in seen()} == {"'complete'"}
 

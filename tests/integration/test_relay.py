@@ -15,7 +15,7 @@ import pytest
 import invariants
 from brokers import BROKERS, Broker
 from conftest import needs
-from daemons import until
+from daemons import DEADLINE_SECONDS, until
 from databases import Databases
 from factories import make_new
 from handover import Handover, Process, handing_over
@@ -319,7 +319,6 @@ def test_the_tables_are_as_a_local_run_leaves_them(  # noqa: PLR0917 - parameter
     until(
         lambda: [row for row in it.pending() if row != "nobody"] == [],
         lambda: f"the end of {it.pending()}: {it.logs()}",
-        60.0,
     )
     assert relay.end() == 128 + signal.SIGTERM
     assert worker.end() == 0
@@ -586,7 +585,7 @@ def test_celery_looks_at_its_workers_and_hears_their_events(
         receiver = app.events.Receiver(connection, handlers={"*": hear})
         receiver.capture(limit=None, timeout=120.0, wakeup=False)
     assert {"task-received", "task-started", "task-succeeded"} <= set(heard), it.logs()
-    assert app.control.ping(timeout=5.0, limit=1) == [{"worker@localhost": {"ok": "pong"}}]
+    assert app.control.ping(timeout=60.0, limit=1) == [{"worker@localhost": {"ok": "pong"}}]
     added(store, "held")
     inspect = app.control.inspect(timeout=2.0, limit=1)
     active = until(lambda: (inspect.active() or {}).get("worker@localhost"), "something active")
@@ -653,7 +652,7 @@ def test_a_worker_whose_connection_was_cut_goes_on(
         for number in (1, 5):
             until(lambda: len(records(it.folder, "start")) >= number, "starts")  # noqa: B023
             proxy.cut()
-        it.drained(40.0)
+        it.drained()
         assert it.statuses() == {"complete": 12}
         assert worker.end() == 0
     invariants_when_left(it, store)
@@ -706,11 +705,11 @@ def test_a_worker_whose_runner_dies_ends_and_loses_nothing(
     broken = it.worker(pool=pool, concurrency=2)
     it.relay()
     broken.logged("RuntimeError: broken")
-    broken.process.wait(40)
+    broken.process.wait(DEADLINE_SECONDS)
     assert "celery.stopping" in broken.log()
     acts.write_text(ACTS, encoding="utf-8")
     it.worker(concurrency=1, name="sound")
-    it.drained(40.0)
+    it.drained()
     assert it.statuses() == {"complete": 4}
     assert len(records(it.folder, "quick")) == 4
     invariants_when_left(it, store)
@@ -732,9 +731,9 @@ def test_a_worker_that_is_told_to_end_without_a_database_ends(
         proxy.refuse()
         proxy.cut()
         worker.process.terminate()
-        worker.process.wait(80)
+        worker.process.wait(DEADLINE_SECONDS)
     it.worker(concurrency=1, name="sound")
-    it.drained(60.0)
+    it.drained()
     assert it.statuses() == {"complete": 6}
     # Only what had ended and was not written runs again.
     assert len(records(it.folder, "start")) <= 6 + 4
