@@ -239,11 +239,12 @@ class Handover:
         )
         return [str(row[0]) for row in rows]
 
-    def drained(self) -> None:
+    def drained(self, seconds: float = DEADLINE_SECONDS) -> None:
         """Wait until nothing is due, held or running."""
         until(
             lambda: not self.unended(),
             lambda: f"the end of {self.unended()}: {self.logs()}",
+            seconds,
             pause=0.02,
         )
 
