@@ -130,6 +130,9 @@ class Texts:
         quick = self._quick(column, text)
         if quick and quick[0] <= longest and quick[1] <= most:
             return text
+        if quick:
+            # No character is missing, so it is only cut: what is left of the last one goes, too.
+            return text.encode()[:most].decode(errors="ignore")[:longest]
         parts = _parts(text, self.session)
         told: list[str] = []
         for part, size in zip(parts, self._sizes(connection, column.charset, parts), strict=True):
