@@ -52,8 +52,13 @@ def to_text(moment: datetime) -> str:
 
 
 def rounded_up(moment: datetime) -> datetime:
-    """Return the first whole second that is not before a moment. The tables hold whole seconds."""
-    return (moment + (timedelta(seconds=1) - timedelta.resolution)).replace(microsecond=0)
+    """Return the first whole second that is not before a moment, as the tables hold whole seconds.
+
+    Within the last second that there is, it is that one.
+    """
+    left = datetime.max.replace(tzinfo=moment.tzinfo) - moment
+    most = timedelta(seconds=1) - timedelta.resolution
+    return (moment + min(most, left)).replace(microsecond=0)
 
 
 def bound_text(moment: datetime) -> str:

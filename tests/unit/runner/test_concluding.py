@@ -1,6 +1,6 @@
 """The date of an action that runs again: the tables hold whole seconds."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,6 +11,7 @@ from wpbridge.runner.concluding import ending_of
 
 FRACTION = timedelta(microseconds=995_000)
 SECOND = timedelta(seconds=1)
+END = datetime.max.replace(tzinfo=UTC)
 ONCE = stored(schedule=encode(Async()))
 
 
@@ -22,6 +23,7 @@ ONCE = stored(schedule=encode(Async()))
         (Snoozed(until=NOW + 60 * SECOND), NOW + 60 * SECOND),
         (Snoozed(until=NOW + 60 * SECOND + FRACTION), NOW + 61 * SECOND),
         (Snoozed(until=NOW), NOW + 2 * SECOND),
+        (Snoozed(until=END), END.replace(microsecond=0)),
     ],
 )
 def test_nothing_runs_again_before_its_wait_is_over(outcome: Outcome, due: object) -> None:
