@@ -37,7 +37,6 @@ BaseResponse._get_action = remember
 main(["-H", sys.argv[1], "-p", sys.argv[2]])
 """
 HANDLERS: Final = """
-from ports import HOST
 from wpbridge import hook
 
 @hook("send_mail")
