@@ -63,11 +63,11 @@ class Presence:
         """
         return self._silence_seconds(self._moment()) < RUNNER_STALE_SECONDS
 
-    def beat_when_due(self, look: Callable[[], None] = lambda: None) -> None:
+    def beat_when_due(self, drop_canceled: Callable[[], None] = lambda: None) -> None:
         """Keep our row and the rows in hand fresh. Raises RunnerGone when our row is gone.
 
-        ``look`` is called before a beat after which calls may start that could not before it. It
-        drops what people have canceled while this runner stood still.
+        After a beat, calls may start that could not while this runner stood still.
+        ``drop_canceled`` is called before such a beat.
         """
         calls = self._run.in_hand.calls
         # The moment is taken before the question: others count from when the database answered.
@@ -76,7 +76,7 @@ class Presence:
         if silence < (BEAT_SECONDS if calls else IDLE_BEAT_SECONDS):
             return
         if silence >= RUNNER_STALE_SECONDS:
-            look()
+            drop_canceled()
         ids = sorted(call.action.id for call in calls)
         if not self._run.store.heartbeat(ids, now=self._run.clock.now()):
             raise RunnerGone

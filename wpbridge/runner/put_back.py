@@ -45,7 +45,7 @@ class PutBack:
             gone = {call for call in waiting if call.action.id not in claimed}
             for call in gone:
                 # A thread may have taken it a moment ago, and would start it.
-                call.may_start = _never
+                call.may_start = lambda: False
             self.lose(self._recalled(gone))
             self._shed([call for call in waiting if call not in gone], running)
 
@@ -125,7 +125,3 @@ class PutBack:
             call for call in self._run.in_hand.to_mark if call not in calls
         ]
         return [*self._run.executor.recall(calls), *unmarked]
-
-
-def _never() -> bool:
-    return False

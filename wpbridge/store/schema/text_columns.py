@@ -128,11 +128,10 @@ class Texts:
         # Each character takes at least a byte, so the rest is cut off before the slow part.
         text = text[: min(most, longest)]
         quick = self._quick(column, text)
-        if quick and quick[0] <= longest and quick[1] <= most:
-            return text
         if quick:
+            fits = quick[0] <= longest and quick[1] <= most
             # No character is missing, so it is only cut: what is left of the last one goes, too.
-            return text.encode()[:most].decode(errors="ignore")[:longest]
+            return text if fits else text.encode()[:most].decode(errors="ignore")[:longest]
         parts = _parts(text, self.session)
         told: list[str] = []
         for part, size in zip(parts, self._sizes(connection, column.charset, parts), strict=True):
