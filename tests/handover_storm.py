@@ -158,9 +158,9 @@ class HandoverStorm(Storm):
         ]
         self.celeries.append(Member(self, words, number, "c", pool, concurrency))
 
-    def revive_daemons(self) -> None:
+    def revive(self) -> None:
         """Start anew what was killed; nothing may have ended for another reason."""
-        super().revive_daemons()
+        super().revive()
         for members in (self.relays, self.celeries):
             for one in [one for one in members if one.process.poll() is not None]:
                 code = one.process.returncode
@@ -195,7 +195,7 @@ class HandoverStorm(Storm):
         there: list[int] = []
 
         def is_one_there() -> bool:
-            self.revive_daemons()
+            self.revive()
             rows = query(self.store, "SELECT pid, about FROM wp_wpbridge_runners")
             # The daemon's worker has a relay beside it, with a row of its own.
             found = [(int(str(p)), json.loads(str(about))["kind"]) for p, about in rows if about]
@@ -240,7 +240,7 @@ class HandoverStorm(Storm):
         one.process.wait()
         until(lambda: not processes(one.mark), lambda: f"the end of {storm.described(one.mark)}")
         self.harm.kills.append(Kill(whom=one.mark, at=at, gone=time.monotonic()))
-        self.revive_daemons()
+        self.revive()
 
     def stop_a_relay(self) -> None:
         """Stop it until others have freed what it has named; then it comes back."""

@@ -222,6 +222,10 @@ class Storm:
         self._daemons += 1
         self.daemons.append(Daemon(self, self._daemons))
 
+    def revive(self) -> None:
+        """Start anew what has ended."""
+        self.revive_daemons()
+
     def revive_daemons(self) -> None:
         """As a service manager does: one whose first worker was killed ends as that did, and one
         that does not find its database at the start ends too.
@@ -237,7 +241,7 @@ class Storm:
         found: list[int] = []
 
         def is_one_there() -> bool:
-            self.revive_daemons()
+            self.revive()
             found[:] = [pid for daemon in self.daemons for pid in daemon.workers()]
             return bool(found)
 
@@ -527,7 +531,7 @@ class Storm:
         left: list[Sequence[Sequence[object]]] = [[]]
 
         def is_over() -> bool:
-            self.revive_daemons()
+            self.revive()
             left[0] = query(self.store, unended)
             return not left[0]
 
@@ -538,7 +542,7 @@ class Storm:
 
         def do_all_hear() -> bool:
             # A daemon catches signals before it starts its first worker.
-            Storm.revive_daemons(self)
+            self.revive_daemons()
             return all(daemon.workers() for daemon in self.daemons)
 
         until(do_all_hear, "a worker of each daemon")

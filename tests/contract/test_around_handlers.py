@@ -232,6 +232,7 @@ def test_what_middleware_raises_is_the_outcome(around: Runs, hook: str) -> None:
 
 
 def test_middleware_sees_the_end_of_the_time(around: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A child that gets no turn for a while would be killed before its last words.
     monkeypatch.setattr(process, "_ASYNC_GRACE_SECONDS", 60.0)
     report = around.run("hangs")
     assert isinstance(report.outcome, Failed)

@@ -279,6 +279,7 @@ def test_log_records_reach_the_log(runs: Runs, caplog: pytest.LogCaptureFixture)
 def test_an_async_handler_is_cancelled_at_its_limit(
     runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A child that gets no turn for a while would be killed before its last words.
     monkeypatch.setattr(process, "_ASYNC_GRACE_SECONDS", 60.0)
     report = runs.run("sleeps_async")
     assert isinstance(report.outcome, Failed)

@@ -467,9 +467,9 @@ def test_operators_ask_what_ended_since_a_date(gateway: Gateway, store: RunnerSt
         [Count(begin=begin, hook="h", group_id=0, outcome="complete", durations=one)]
     )
     told = gateway.ask("GET", "/v1/stats?since=-1d").json()
-    # The next hour may have begun meanwhile: in it nothing has ended.
-    assert (told["by"], [one["complete"] for one in told["stats"]][:1]) == ("hour", [1])
-    assert sum(one["complete"] for one in told["stats"]) == 1
+    assert told["by"] == "hour"
+    # The next hour may have begun meanwhile.
+    assert [one["complete"] for one in told["stats"]] in ([1], [1, 0])
     [row] = gateway.ask("GET", "/v1/stats?since=-1d&by=hook").json()["stats"]
     assert (row["name"], row["duration_p50"], row["wait_p99"]) == ("h", 1.75, None)
     for wrong in ("since=-1d&by=status", "since=%2B1d", "since=soon"):

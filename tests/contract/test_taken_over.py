@@ -35,19 +35,30 @@ class Looking(ThreadExecutor):
     def __init__(self, handler: Callable[[int], None], clock: FakeClock) -> None:
         super().__init__({"h": describe("h", handler)}, concurrency=1, clock=clock, site="s")
         self._steps = threading.Semaphore(0)
-        self.waits_between = False
+        self._time = clock
+        self._waits_between = False
         """Whether the thread, when it has taken a call, lets the runner make a step first."""
 
     def _start(self, call: Call) -> None:
-        if self.waits_between:
-            self.wait_for_a_step()
+        if self._waits_between:
+            self._wait_for_a_step()
         super()._start(call)
 
     def reports(self, timeout_seconds: float) -> list[Report]:
         self._steps.release()
         return super().reports(timeout_seconds)
 
-    def wait_for_a_step(self) -> None:
+    def pause(self, first: str) -> None:
+        """Let a pause be over, and say who goes on first: the runner, or whoever comes first.
+
+        ``between``: the runner goes on when the thread has taken the next call and not begun it.
+        """
+        self._time.at += timedelta(seconds=50)
+        self._waits_between = first == "between"
+        if first == "runner":
+            self._wait_for_a_step()
+
+    def _wait_for_a_step(self) -> None:
         """Return when the runner has made a whole step since this was called."""
         while self._steps.acquire(blocking=False):
             pass
@@ -92,10 +103,7 @@ def test_what_others_have_ended_meanwhile_is_not_started(
         seen.append(number)
         if number == 1:
             change(others, f"UPDATE {ACTIONS} SET status = 'canceled' WHERE action_id = {second}")
-            clock.at += timedelta(seconds=50)
-            executor.waits_between = first == "between"
-            if first == "runner":
-                executor.wait_for_a_step()
+            executor.pause(first)
 
     executor = Looking(handler, clock)
     run(store, clock, executor)
@@ -114,10 +122,7 @@ def test_what_nobody_took_is_run_after_all(store: RunnerStore, first: str) -> No
     def handler(number: int) -> None:
         seen.append(number)
         if number == 1:
-            clock.at += timedelta(seconds=50)
-            executor.waits_between = first == "between"
-            if first == "runner":
-                executor.wait_for_a_step()
+            executor.pause(first)
 
     executor = Looking(handler, clock)
     run(store, clock, executor)

@@ -164,6 +164,7 @@ def test_a_site_whose_settings_belong_to_a_stranger_is_not_run(host: Host, add: 
 
 def test_who_waits_is_not_kept_waiting_by_who_is_busy(host: Host, add: AddSite) -> None:
     # Given a site with more to do than its turn holds, and room for one process
+    # Until there is a file, work for more than a minute that can be interrupted each second
     slow = HARM.format(body="import os, time; os.path.exists('go') or time.sleep(1)")
     busy = add("busy", acts=slow)
     busy.enqueue(*range(300))

@@ -9,7 +9,7 @@ import re
 import shlex
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,14 @@ from wpbridge.executors.php import launch as php_launch
 from wpbridge.executors.php.inbox import Inbox, Sent
 from wpbridge.runner import presence
 from wpbridge.site.database import DatabaseAddress
+
+
+@pytest.fixture
+def go(wordpress: PhpSite) -> Iterator[Path]:
+    """The file that lets callbacks of the hook t_wait end."""
+    file = wordpress.folder / "wp-content" / "go"
+    yield file
+    file.unlink(missing_ok=True)
 
 
 def test_args_reach_the_callback_as_the_plugin_passes_them(wordpress: PhpSite) -> None:
@@ -296,9 +304,7 @@ def test_what_was_put_off_to_the_end_of_the_process_is_done(wordpress: PhpSite) 
     assert wordpress.records("deferred") == [[]]
 
 
-def test_several_workers_share_the_work(wordpress: PhpSite) -> None:
-    go = wordpress.folder / "wp-content" / "go"
-    go.unlink(missing_ok=True)
+def test_several_workers_share_the_work(wordpress: PhpSite, go: Path) -> None:
     for hook in ("t_wait", "t_pid"):
         wordpress.enqueue(hook)
 
@@ -311,7 +317,6 @@ def test_several_workers_share_the_work(wordpress: PhpSite) -> None:
     # The first one waits for what only another one can run.
     assert wordpress.run(php_workers=2, php_timeout="120s").complete == 2
     thread.join()
-    go.unlink()
 
 
 def test_a_wordpress_that_does_not_start_costs_nothing(wordpress: PhpSite) -> None:
@@ -436,10 +441,9 @@ def test_events_are_those_of_the_plugins_runner(wordpress: PhpSite) -> None:
 
 
 def test_an_action_canceled_after_the_claim_is_ignored_as_by_the_plugin(
-    wordpress: PhpSite,
+    wordpress: PhpSite, go: Path
 ) -> None:
     wordpress.listen()
-    go = wordpress.folder / "wp-content" / "go"
     slow = wordpress.enqueue("t_wait")
     canceled = wordpress.enqueue("t_args", "must not run")
     runner, store = wordpress.runner()
@@ -468,7 +472,6 @@ def test_an_action_canceled_after_the_claim_is_ignored_as_by_the_plugin(
     totals = runner.run()
     done.set()
     thread.join()
-    go.unlink()
     other.close()
     store.close()
     assert (totals.complete, totals.lost) == (1, 1)
@@ -482,8 +485,7 @@ def test_an_action_canceled_after_the_claim_is_ignored_as_by_the_plugin(
     ]
 
 
-def test_a_drained_run_ends_what_runs_and_frees_the_rest(wordpress: PhpSite) -> None:
-    go = wordpress.folder / "wp-content" / "go"
+def test_a_drained_run_ends_what_runs_and_frees_the_rest(wordpress: PhpSite, go: Path) -> None:
     running = wordpress.enqueue("t_wait")
     waiting = [wordpress.enqueue("t_noop") for _ in range(20)]
     runner, store = wordpress.runner()
@@ -507,7 +509,6 @@ def test_a_drained_run_ends_what_runs_and_frees_the_rest(wordpress: PhpSite) -> 
     thread.start()
     totals = runner.run()
     thread.join()
-    go.unlink()
     store.close()
     assert wordpress.state(running)[0] == "complete"
     assert totals.complete + totals.released == 21
@@ -561,11 +562,10 @@ def test_what_was_sent_before_the_host_was_suspended_comes_back(
 
 @pytest.mark.parametrize("how", ["canceled", "forgotten"])
 def test_workers_keep_no_place_for_what_the_runner_has_lost(
-    wordpress: PhpSite, monkeypatch: pytest.MonkeyPatch, how: str
+    wordpress: PhpSite, go: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """The others wait for the only worker when they are lost; one more is added meanwhile."""
     monkeypatch.setattr(presence, "BEAT_SECONDS", 0.5)
-    go = wordpress.folder / "wp-content" / "go"
     first = wordpress.enqueue("t_wait")
     others = [wordpress.enqueue("t_noop") for _ in range(3)]
     late: list[int] = []
@@ -590,7 +590,6 @@ def test_workers_keep_no_place_for_what_the_runner_has_lost(
     finally:
         go.touch()
         thread.join()
-        go.unlink()
         beside.close()
         store.close()
     assert wordpress.state(first)[0] == "complete"

@@ -564,8 +564,7 @@ def test_an_action_that_kills_every_worker_at_once_is_failed_after_a_few(
     until(lambda: store.counts() == {"complete": 50, "failed": 1}, "its failure", seconds=120)
     told = re.search(r"its runners died (\d+) times", log_of(store, doom)[-1])
     assert told is not None
-    # The first death left no trace in the tables, unless its start was marked before it. One beside
-    # which others seemed to run does not count.
+    # A death counts only if the start was marked before it, and no other action seemed to run.
     assert int(told[1]) >= MOST_DEATHS
     assert len(one.records("doom")) - int(told[1]) in {0, 1}
     one.send(signal.SIGTERM)

@@ -1,8 +1,9 @@
 """A text that is too long for its column is cut between two characters."""
 
+from typing import Any
+
 import pytest
 
-from wpbridge.store.database.connection import Connection
 from wpbridge.store.schema.text_columns import Column, Texts
 
 PLACE = ("t", "c")
@@ -15,8 +16,9 @@ def test_it_keeps_as_many_whole_characters_as_fit(
     octets: int | None, characters: int | None
 ) -> None:
     texts = Texts(columns={PLACE: Column(octets=octets, characters=characters)})
-    # The server is not asked about a character set that has everything.
-    shown = texts.shown(Connection.__new__(Connection), PLACE, TEXT)
+    # No server is asked about a character set that has everything.
+    connection: Any = None
+    shown = texts.shown(connection, PLACE, TEXT)
     fit = [
         TEXT[:count]
         for count in range(len(TEXT) + 1)
