@@ -298,6 +298,7 @@ def chromium() -> Iterator[Browser]:
 def window(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Iterator[Page]:
     """A window in which nothing may be asked for but of the site."""
     page = chromium.new_page(color_scheme=request.param, viewport=browser.WIDE)
+    page.set_default_timeout(browser.PATIENCE_MS)
     asked: list[str] = []
     page.on("request", lambda one: asked.append(one.url))
     yield page
@@ -308,7 +309,8 @@ def window(request: pytest.FixtureRequest, chromium: Browser, url: str) -> Itera
 
 def test_the_search_finds_a_page(window: Page, url: str) -> None:
     window.goto(f"{url}/index.html")
-    window.fill("input.md-search__input", "quiet and stop workers")
+    # Key by key: once the index is loaded, the search hears keys only, not a text that is put in.
+    window.locator("input.md-search__input").press_sequentially("quiet and stop workers")
     found = window.locator(".md-search-result__link[href*='how-to/quiet-and-stop-workers.html']")
     found.first.wait_for()
 
