@@ -52,9 +52,9 @@ def to_text(moment: datetime) -> str:
 
 
 def rounded_up(moment: datetime) -> datetime:
-    """Return the first whole second that is not before a moment, as the tables hold whole seconds.
+    """Return the first whole second that is not before a moment. The tables hold whole seconds.
 
-    Within the last second that there is, it is that one.
+    There is none after the last second of the year 9999. Within it, that second is returned.
     """
     left = datetime.max.replace(tzinfo=moment.tzinfo) - moment
     most = timedelta(seconds=1) - timedelta.resolution

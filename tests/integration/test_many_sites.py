@@ -163,8 +163,8 @@ def test_a_site_whose_settings_belong_to_a_stranger_is_not_run(host: Host, add: 
 
 
 def test_who_waits_is_not_kept_waiting_by_who_is_busy(host: Host, add: AddSite) -> None:
-    # Given a site with more to do than its turn holds, and room for one process
-    # Until there is a file, work for more than a minute that can be interrupted each second
+    # Given a site with more to do than its turn holds, and room for one process. Its calls take a
+    # second each, so that its turn can end between them, until a file lets the rest go by at once.
     slow = HARM.format(body="import os, time; os.path.exists('go') or time.sleep(1)")
     busy = add("busy", acts=slow)
     busy.enqueue(*range(300))
